@@ -17,6 +17,7 @@ from anymodal.chat.claims import (
     split_claims,
     statements_of,
     verify_claims,
+    without_sentences,
 )
 from anymodal.config import suggest
 from anymodal.core import ComposedModel
@@ -33,7 +34,7 @@ Write the reply again. Change or leave out these things, keep what is right, and
 """Asks for the corrected reply, as Woodpecker's last step does (arXiv:2310.16045, section 3.5)."""
 NOTHING_LEFT = "I can't tell."
 _MAX_ANSWER = 256
-"""Tokens of what is written beside the reply: its claims, and answers about them."""
+"""Tokens of what is written beside the reply, or as many as the reply may have."""
 
 
 class Verifier(Protocol):
@@ -120,8 +121,15 @@ def refuse_unchecked(text: TextSettings, tools: Sequence[object]) -> None:
             )
 
 
-def ask_model(model: Verifier, seed: int) -> Ask:
-    """Puts questions to a model: in a batch to one of this process, one by one to any other."""
+def ask_model(model: Verifier, seed: int, max_new_tokens: int | None = None) -> Ask:
+    """Puts questions to a model: in a batch to one of this process, one by one to any other.
+
+    Args:
+        model: answers.
+        seed: of the answers.
+        max_new_tokens: of the reply in question, which a correction of it may need too.
+    """
+    most = max(_MAX_ANSWER, max_new_tokens or 0)
 
     def ask(
         conversations: Sequence[list[Message]], choices: Sequence[str] | None
@@ -132,17 +140,19 @@ def ask_model(model: Verifier, seed: int) -> Ask:
                 model,
                 conversations,
                 seeds=[seed] * len(conversations),
-                max_new_tokens=_MAX_ANSWER,
+                max_new_tokens=most,
                 modalities=[],
                 choices=each,
             )
-        return [_answer(model, conversation, seed) for conversation in conversations]
+        return [_answer(model, conversation, seed, most) for conversation in conversations]
 
     return ask
 
 
-def _answer(model: Verifier, conversation: list[Message], seed: int) -> Message:
-    events = model.stream(conversation, seed=seed, max_new_tokens=_MAX_ANSWER)
+def _answer(
+    model: Verifier, conversation: list[Message], seed: int, max_new_tokens: int
+) -> Message:
+    events = model.stream(conversation, seed=seed, max_new_tokens=max_new_tokens)
     with contextlib.closing(events):
         return next(event.message for event in events if isinstance(event, Done))
 
@@ -191,7 +201,7 @@ def answer_with_check(
     text = draft.text
     if check.wrong:
         began = time.monotonic()
-        text = _corrected(draft.text, messages, check.wrong, checker, ask_itself)
+        text, draft.finish_reason = _corrected(draft, messages, check.wrong, checker, ask_itself)
         removed, added = _changes(draft.text, text)
         check = dataclasses.replace(
             check, removed=removed, added=added, correction_seconds=time.monotonic() - began
@@ -223,24 +233,22 @@ def _reason_to_skip(messages: Sequence[Message], draft: Message) -> str:
 
 
 def _corrected(
-    draft: str,
+    draft: Message,
     messages: Sequence[Message],
     wrong: Sequence[Claim],
     checker: ReplyChecker,
     ask: Ask,
-) -> str:
+) -> tuple[str, str | None]:
+    """The corrected text, and why it ended."""
     if checker.correction == DROP:
-        text = draft
-        for claim in wrong:
-            text = text.replace(claim.text, "")
-        lines = (" ".join(line.split()) for line in text.splitlines())
-        text = "\n".join(line for line in lines if line)
+        text = without_sentences(draft.text, [claim.text for claim in wrong])
+        finish_reason = draft.finish_reason
     else:
         claims = "\n".join(f"- {claim.text}" for claim in wrong)
         told = checker.prompt.replace("{claims}", claims)
-        (reply,) = ask([[*messages, Message("assistant", draft), Message("user", told)]], None)
-        text = reply.text.strip()
-    return text if statements_of(text) else checker.nothing_left
+        (reply,) = ask([[*messages, Message("assistant", draft.text), Message("user", told)]], None)
+        text, finish_reason = reply.text.strip(), reply.finish_reason
+    return (text if statements_of(text) else checker.nothing_left), finish_reason
 
 
 def _changes(before: str, after: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

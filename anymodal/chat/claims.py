@@ -21,9 +21,11 @@ QUESTION = "{claim} Is that right? Answer yes or no."
 """Asks whether a claim is right."""
 ANSWERS = ("yes", "Yes", "no", "No")
 
-_SENTENCE = re.compile(r"\S.*?(?:[.!?]+(?=\s|$)|(?=\n|$))")
+# A number of a list belongs to what follows.
+_SENTENCE = re.compile(r"(?:\d+[.)][ \t]+(?=\S))?\S.*?(?:[.!?]+(?=\s|$)|(?=\n|$))")
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+(.+)$", re.M)
 _WORDS = re.compile(r"\w+")
+_DENIAL = re.compile(r"\b(?:no|not|cannot)\b|n['’]t\b")
 
 Ask = Callable[[Sequence[list[Message]], Sequence[str] | None], Sequence[Message]]
 """Answers conversations; each reply is one of the choices where some are given and the model tells
@@ -90,6 +92,18 @@ def statements_of(text: str, questions: bool = False) -> list[str]:
     return _unique(each for each in sentences if questions or not each.endswith("?"))
 
 
+def without_sentences(text: str, sentences: Iterable[str]) -> str:
+    """A text without some of its sentences, and without the lines that then are empty."""
+    dropped, lines = {*sentences}, list[str]()
+    for line in text.splitlines():
+        left = _SENTENCE.sub(lambda found: "" if found[0].strip() in dropped else found[0], line)
+        if left == line:
+            lines.append(line)
+        elif left.strip():
+            lines.append(" ".join(left.split()))
+    return "\n".join(lines).strip()
+
+
 def _unique(texts: Iterable[str]) -> list[str]:
     stripped = (text.strip() for text in texts)
     return list(dict.fromkeys(text for text in stripped if _WORDS.search(text)))
@@ -130,7 +144,8 @@ def _checked(claim: str, answer: Message, settings: ClaimSettings) -> Claim:
 def yes_probability(answer: Message) -> float:
     """The probability of yes in an answer: of its choices, or 1 and 0 by its first sentence.
 
-    A text is read as POPE reads it (arXiv:2305.10355): one with "no" or "not" is a no.
+    A text that begins with yes or no is that; another one is read as POPE reads it
+    (arXiv:2305.10355): one that denies is a no, and so is one without a word.
     """
     by_answer = {"yes": 0.0, "no": 0.0}
     for choice in answer.choices:
@@ -139,5 +154,6 @@ def yes_probability(answer: Message) -> float:
             by_answer[name] += choice.probability
     if total := sum(by_answer.values()):
         return by_answer["yes"] / total
-    first = set(_WORDS.findall(answer.text.partition(".")[0].lower()))
-    return float(not first & {"no", "not"})
+    first = answer.text.strip().partition(".")[0].lower()
+    word = next(iter(_WORDS.findall(first)), "no")
+    return float(word == "yes" or (word != "no" and not _DENIAL.search(first)))

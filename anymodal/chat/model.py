@@ -166,7 +166,8 @@ class ChatModel(ComposedModel):
         if checker is None:
             return events
         assert isinstance(conversation, list) and seed is not None, "both were read"
-        return answer_with_check(events, conversation, checker, ask_model(self, seed), seed)
+        asks = ask_model(self, seed, text.get("max_new_tokens"))
+        return answer_with_check(events, conversation, checker, asks, seed)
 
     # An `object` may be such a list as well, but then the first overload counts.
     @overload

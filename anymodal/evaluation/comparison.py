@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 from anymodal.config import ConfigError
-from anymodal.evaluation.run import ReplySampleFile
+from anymodal.evaluation.run import ReplySampleFile, part_of_file
 from anymodal.io.checkpoint import replacing
 from anymodal.io.results import markdown_table, write_results
 from anymodal.metrics.intervals import wilson
@@ -218,7 +218,11 @@ def row_of_replies(
 def _part_json(part: str | ReplySampleFile) -> dict[str, object]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
-    return {"type": part["kind"], part["kind"]: part["path"]}
+    how = part.get("how")
+    return {
+        "type": part["kind"],
+        part["kind"]: {"path": part["path"], **how} if how else part["path"],
+    }
 
 
 def _target_json(part: str | ReplySampleFile, caption: str) -> dict[str, object]:
@@ -290,12 +294,12 @@ def copied_parts(message: SampleMessage, folder: Path) -> list[str | ReplySample
         if not isinstance(part, SampleFile):
             parts.append(part)
             continue
-        kind = part.load().kind  # which also tells whether it can be shown
+        medium = part.load()  # which also tells whether it can be shown
         with part.path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()[:24]
         path = f"media/{digest}{part.path.suffix}"
         if not (folder / path).is_file():
             with replacing(folder / path) as temporary:
                 shutil.copyfile(part.path, temporary)
-        parts.append({"kind": kind, "path": path})
+        parts.append(part_of_file(path, medium))
     return parts

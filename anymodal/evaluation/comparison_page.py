@@ -9,7 +9,7 @@ from pathlib import Path
 from anymodal import media
 from anymodal.chat.html_report import html_report, media_html, message_html
 from anymodal.evaluation.comparison import MODELS, Comparison, ReplyPair
-from anymodal.evaluation.run import ReplySampleFile
+from anymodal.evaluation.run import ReplySampleFile, reply_file
 from anymodal.io.checkpoint import replacing
 from anymodal.types import Message
 
@@ -191,4 +191,4 @@ def reply_html(folder: Path, reply: list[str | ReplySampleFile]) -> Iterator[str
 
 def pair_part(folder: Path, part: str | ReplySampleFile) -> str | media.Media:
     """A part of a pair, loaded where it is a medium."""
-    return part if isinstance(part, str) else media.load(folder / part["path"], kind=part["kind"])
+    return part if isinstance(part, str) else reply_file(folder, part).load()

@@ -27,10 +27,31 @@ from anymodal.types import ChoiceScore, Message
 
 
 class ReplySampleFile(TypedDict):
-    """A medium of a reply, in a file."""
+    """A medium of a reply, in a file.
+
+    Attributes:
+        kind: of the medium.
+        path: from the folder of the replies.
+        how: what the file is to be read with, see `Media.file_hints`.
+    """
 
     kind: str
     path: str
+    how: NotRequired[dict[str, object]]
+
+
+def reply_file(folder: Path, part: ReplySampleFile) -> SampleFile:
+    """The file of a medium of a reply, in a folder."""
+    how = {"kind": part["kind"], **part.get("how", {})}
+    return SampleFile(folder / part["path"], part["path"], how)
+
+
+def part_of_file(path: str, medium: media.Media) -> ReplySampleFile:
+    """The record of a medium's file, which gives all of it back."""
+    part: ReplySampleFile = {"kind": medium.kind, "path": path}
+    if hints := medium.file_hints:
+        part["how"] = hints
+    return part
 
 
 class Reply(TypedDict):
@@ -201,7 +222,7 @@ def _record(sample: EvaluationSample, message: Message, store: RecordStore[Reply
     for place, part in enumerate(message.content):
         if isinstance(part, media.Media):
             path = store.save_medium(part, f"{sample.name}-{place}")
-            reply.append({"kind": part.kind, "path": path})
+            reply.append(part_of_file(path, part))
         else:
             assert isinstance(part, str), "a reply holds texts and media"
             reply.append(part)
@@ -256,7 +277,9 @@ def stored_reply(store: RecordStore[Reply], sample: EvaluationSample) -> SampleM
 
 def record_message(folder: Path, record: Reply) -> SampleMessage:
     """The reply of a record, its media in files of the record's folder."""
-    parts = (_part(folder, part) for part in record["reply"])
+    parts = (
+        part if isinstance(part, str) else reply_file(folder, part) for part in record["reply"]
+    )
     choices = tuple(ChoiceScore(*each) for each in record.get("choices", ()))
     return SampleMessage("assistant", tuple(parts), choices)
 
@@ -269,9 +292,3 @@ def truncated_replies(samples: Sequence[EvaluationSample], store: RecordStore[Re
         for name, record in records.items()
         if record is not None and record.get("finish_reason") == "length"
     ]
-
-
-def _part(folder: Path, part: str | ReplySampleFile) -> str | SampleFile:
-    if isinstance(part, str):
-        return part
-    return SampleFile(folder / part["path"], part["path"], {"kind": part["kind"]})

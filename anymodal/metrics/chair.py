@@ -38,6 +38,7 @@ class Chair(Metric):
 
     def __init__(self, synonyms: str | Path) -> None:
         self.names = ObjectNames.from_file(synonyms)
+        self.synonyms = tuple(self.names.by_words.items())  # a value that tells it from another
         self.num_named = self.num_wrong = self.captions_with_wrong = 0
         self.recalls: list[float] = []
         self.wrong: Counter[str] = Counter()

@@ -67,9 +67,9 @@ def test_the_command_writes_what_the_benchmark_reads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = [{"image": f"{n}.png", "labels": labels} for n, labels in enumerate(LABELS)]
-    rows.append({"image": "0.png"})
+    rows += [{"image": "0.png", "labels": ["cat"]}, {"image": "5.png"}]
     (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    for number in range(len(LABELS)):
+    for number in range(6):
         picture(number).save(tmp_path / f"{number}.png")
     out = tmp_path / "questions"
     command = ["data", "questions", str(tmp_path / "a.jsonl"), "--out", str(out)]

@@ -6,13 +6,23 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from anymodal.chat.claims import ClaimSettings, split_claims, statements_of, yes_probability
+from anymodal.chat.claims import (
+    ClaimSettings,
+    split_claims,
+    statements_of,
+    without_sentences,
+    yes_probability,
+)
 from anymodal.cli.command_line import USAGE, main
 from anymodal.config import ConfigError
 from anymodal.data.preferences import Preferences
+from anymodal.evaluation.comparison import PairMessage, copied_parts, row_of_replies
 from anymodal.evaluation.predictor import ModelPredictor
+from anymodal.evaluation.run import part_of_file, reply_file
+from anymodal.media import Audio, Video
 from anymodal.metrics import Cider, WordErrorRate
 from anymodal.metrics.samples import EvaluationSample, SampleMessage
 from anymodal.tools.pairs.configuration import PairMaking
@@ -71,6 +81,8 @@ def test_a_judge_says_scores(tmp_path: Path) -> None:
     sample = asked(references=("x",))
     (score,) = scorer.score([(sample, said("a ball"))])
     assert score == ReplyScore(4.5, {"judge": "Score: 3 no, score: 4.5"})
+    read = [scorer._read(said(text)).value for text in ("Score: -2", "Score - 4", "**Score:** 1/5")]
+    assert read == [-2, 4, 1]
     (message,) = scorer._conversation(sample, said("a ball", picture()))
     assert message.content == ["Q what is this? A a ball R x", picture()]
     (score,) = JudgeScorer(judge, tmp_path / "judge.txt", "grade (.)").score([(sample, said("a"))])
@@ -82,8 +94,10 @@ def test_a_judge_says_scores(tmp_path: Path) -> None:
 
 
 def test_claims_are_sentences_or_what_a_model_writes_down() -> None:
-    text = "A red ball. Is it 3.5 m long? It is!\nBlue\nBlue"
-    assert statements_of(text) == ["A red ball.", "It is!", "Blue"]
+    text = "A red ball. Is it 3.5 m long? It is!\nBlue\nBlue\n1. A cow."
+    assert statements_of(text) == ["A red ball.", "It is!", "Blue", "1. A cow."]
+    left = without_sentences("- a dog\n- a dog house\n\nSo. A cat.", ["- a dog", "So."])
+    assert left == "- a dog house\n\nA cat."
     prompts: list[Message] = []
 
     def ask(conversations: Any, choices: Any) -> list[Message]:
@@ -101,7 +115,10 @@ def test_claims_are_sentences_or_what_a_model_writes_down() -> None:
     choices = [ChoiceScore("yes", 0.2, 0.0), ChoiceScore("No", 0.1, 0.0), ChoiceScore("x", 0.7, 0)]
     answer = Message("assistant", "yes", choices=tuple(choices))
     assert yes_probability(answer) == pytest.approx(2 / 3)
-    assert (yes_probability(said("Yes. No.")), yes_probability(said("It is not"))) == (1, 0)
+    for text in ("Yes. No.", "Yes, there is no ball", "It is so"):
+        assert yes_probability(said(text)) == 1
+    for text in ("It is not", "It isn't.", "I can’t tell", "", "**No**"):
+        assert yes_probability(said(text)) == 0
 
 
 @pytest.mark.parametrize(("word", "value"), [("no", -2.0), ("yes", 0.0)])
@@ -116,6 +133,7 @@ def test_denied_claims_add_up(word: str, value: float) -> None:
     assert (claim.text, claim.right) == ("A ball.", word == "yes")
     assert claim.question == "A ball. Is that right? Answer yes or no."
     assert (claim.probability > 0.9) == (word == "yes")
+    assert scorer.score([(asked(), said(" "))])[0].value is None, "silence isn't the best reply"
     with pytest.raises(ConfigError, match="split_prompt is for a splitter"):
         ClaimScorer(predictor, split_prompt="a.txt")
 
@@ -134,6 +152,19 @@ def test_the_toybox_s_oracle_counts_wrong_attributes(tmp_path: Path) -> None:
     )
     assert right.value == 0 and wrong.value and wrong.value < 0 and none.value == -3
     assert scene_prompts(tmp_path, "image", 1, make=True)[0].turns[0].text.startswith("Show me a")
+
+
+def test_a_clip_s_sound_stays_in_its_pair(tmp_path: Path) -> None:
+    frames, sound = np.zeros((2, 16, 16, 3), np.uint8), Audio(np.zeros((1, 1600)), 16_000)
+    clip = Video(frames, 10, sound).save(tmp_path / "clip.mp4")
+    part = part_of_file(clip.name, Video(frames, 10, sound))
+    asked_for: list[PairMessage] = [{"role": "user", "content": ["a bell"]}]
+    parts = copied_parts(SampleMessage("assistant", (reply_file(tmp_path, part),)), tmp_path)
+    row = row_of_replies(asked_for, parts, ["no"])
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(row))
+    sample: Any = Preferences(tmp_path / "pairs.jsonl", load_targets=True)[0]
+    target: Any = sample.chosen[-1].content[0]
+    assert target.media.sound is not None
 
 
 class Length(Scorer):

@@ -163,7 +163,7 @@ class RemoteModel:
 
         if checker is not None:
             refuse_unchecked(text, tools)
-            asks = ask_model(self, seed or 0)
+            asks = ask_model(self, seed or 0, text.get("max_new_tokens"))
             return answer_with_check(answer(messages, 0), messages, checker, asks, seed or 0)
         if not tools:
             return answer(messages, 0)

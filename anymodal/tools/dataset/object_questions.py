@@ -61,19 +61,23 @@ def labelled_media(
 ) -> tuple[list[LabelledMedium], int]:
     """The media of a data set with their labels, and the number of those without any.
 
+    Rows of one file, as of several captions, count together: what one leaves out, another tells.
+
     Raises:
         ValueError: if a row can't be used, with its place.
     """
-    media, without = list[LabelledMedium](), 0
+    media: dict[str, LabelledMedium] = {}
     for index in range(len(source)):
         try:
             medium = labelled_medium(source.entry(index), names)
             file = _name_within(source.folder, source.rows.home(index), medium.file)
         except ValueError as error:
             raise ValueError(f"{source.rows.place(index)}: {error}") from error
-        without += not medium.labels
-        media += [medium._replace(file=file)] if medium.labels else []
-    return media, without
+        before = media[file].labels if file in media else ()
+        labels = tuple(dict.fromkeys((*before, *medium.labels)))
+        media[file] = medium._replace(file=file, labels=labels)
+    labelled = [medium for medium in media.values() if medium.labels]
+    return labelled, len(media) - len(labelled)
 
 
 def _name_within(folder: Path, home: Path, file: str) -> str:
@@ -153,21 +157,21 @@ class ObjectQuestions:
         number = 0
         for place, medium in enumerate(self.media):
             rng = np.random.default_rng((self.plan.seed, place, SETTINGS.index(setting)))
-            for label, other in self._pairs(medium, setting, rng):
+            # Which labels are asked about is the same in all settings, so that these compare.
+            order = np.random.default_rng((self.plan.seed, place)).permutation(len(medium.labels))
+            labels = [medium.labels[n] for n in order]
+            for label, other in self._pairs(labels, setting, rng):
                 for name, answer in ((label, "yes"), (other, "no")):
                     number += 1
                     text = self.question(name, medium.kind)
                     yield pope_row(number, medium.file, text, answer)
 
     def _pairs(
-        self, medium: LabelledMedium, setting: str, rng: np.random.Generator
+        self, labels: Sequence[str], setting: str, rng: np.random.Generator
     ) -> Iterator[tuple[str, str]]:
         """Labels of a medium, each with one that it lacks; as many as there are of both."""
-        absent = [label for label in self.counts if label not in medium.labels]
-        labels = [*medium.labels]
-        # Which labels are asked about is the same in all settings, so that these compare.
-        order = np.random.default_rng((self.plan.seed, len(labels))).permutation(len(labels))
-        for label in [labels[n] for n in order][: self.plan.count]:
+        absent = [label for label in self.counts if label not in labels]
+        for label in labels[: self.plan.count]:
             if not absent:
                 return
             other = self._negative(label, absent, setting, rng)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +37,7 @@ class ScoreRecord(TypedDict):
 
     Attributes:
         id: of the reply.
-        digest: of the prompt, and of the reply as it was kept.
+        digest: of the prompt, the reply as it was kept, and what it is measured against.
         value: see `ReplyScore`.
         details: see there.
     """
@@ -135,7 +137,8 @@ def _score(
     """The scores of all replies by their names, those that were kept and new ones."""
     scorer.to(device)
     folder = Path(job.output_dir) / "scores" / name
-    head = {"scorer": scorer.metadata()}
+    # With the configuration, since a metric doesn't tell of its networks.
+    head = {"scorer": scorer.metadata(), "settings": job.scorers[name]}
     kept = RecordStore[ScoreRecord](folder, head, lambda record: record["id"])
     replies = [
         (sample, reply)
@@ -146,7 +149,7 @@ def _score(
     size = scorer.batch_size
     for start in tqdm(range(0, len(replies), size), desc=name, unit="batch"):
         some = replies[start : start + size]
-        digests = [_digest(store, sample) for sample, _ in some]
+        digests = [_digest(store.records[sample.id], sample) for sample, _ in some]
         known = [kept.records.get(sample.id) for sample, _ in some]
         if [record and record["digest"] for record in known] == digests:
             continue
@@ -155,7 +158,7 @@ def _score(
         for (sample, _), digest, score in zip(some, digests, scores, strict=True):
             record: ScoreRecord = {
                 "id": sample.id, "digest": digest,
-                "value": score.value, "details": dict(score.details),
+                "value": _finite(score.value), "details": dict(score.details),
             }  # fmt: skip
             kept.records[sample.id] = record
             kept.add(record)
@@ -163,9 +166,18 @@ def _score(
     return {each["id"]: ReplyScore(each["value"], each["details"]) for each in records}
 
 
-def _digest(store: RecordStore[Reply], sample: EvaluationSample) -> str:
-    record = store.records[sample.id]
-    return f"{record['digest']} {json.dumps(record['reply'])}"
+def _finite(value: float | None) -> float | None:
+    """A score, or None for NaN and infinity, which would be neither better nor worse."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _digest(record: Reply, sample: EvaluationSample) -> str:
+    """All that a score comes from: what is asked, the reply, and what it is measured against."""
+    wanted = [sample.references, sample.caption, sample.choices, sample.answer]
+    against = hashlib.sha256(json.dumps(wanted).encode())
+    for file in sample.media:
+        against.update(file.path.read_bytes())
+    return f"{record['digest']} {json.dumps(record['reply'])} {against.hexdigest()[:16]}"
 
 
 def _write(

@@ -19,9 +19,9 @@ from anymodal.evaluation.predictor import ModelPredictor, Predictor
 from anymodal.metrics import Metric
 from anymodal.metrics.samples import EvaluationSample
 from anymodal.model import AnyModal
-from anymodal.types import Message
+from anymodal.types import Claim, Message
 
-_NUMBER = r"score\W*(-?\d+(?:\.\d+)?)"
+_NUMBER = r"score\W*?(-?\d+(?:\.\d+)?)"
 """What a judge says: `Score: 4`, the last of several."""
 HIGHEST, LOWEST = "highest", "lowest"
 Details = Mapping[str, object]
@@ -215,6 +215,7 @@ class ClaimScorer(Scorer):
 
     RLAIF-V's divide and conquer (Yu et al. 2024, arXiv:2405.17220, section 3.2): a reply is split
     into claims, each claim is asked as a question with yes or no, and those that are denied add up.
+    A reply without a word has no score, since silence would be the best of all.
 
     Args:
         verifier: answers the questions; the model itself, or a better one.
@@ -269,10 +270,9 @@ class ClaimScorer(Scorer):
         pairs = [*zip(media, self.claims_of(replies), strict=True)]
         checked = verify_claims(self._ask(self.verifier), pairs, self.settings)
         return [
-            ReplyScore(-float(sum(not claim.right for claim in claims)),
-                       {"claims": [claim._asdict() for claim in claims]})
-            for claims in checked
-        ]  # fmt: skip
+            _claims_score(claims) if reply.text.strip() else ReplyScore(None)
+            for claims, (_, reply) in zip(checked, replies, strict=True)
+        ]
 
     def _ask(
         self, predictor: Predictor
@@ -286,6 +286,11 @@ class ClaimScorer(Scorer):
             return predictor(conversations, seeds, [choices] * len(conversations))
 
         return ask
+
+
+def _claims_score(claims: Sequence[Claim]) -> ReplyScore:
+    wrong = sum(not claim.right for claim in claims)
+    return ReplyScore(-float(wrong), {"claims": [claim._asdict() for claim in claims]})
 
 
 def predictor_of(
