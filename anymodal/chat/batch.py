@@ -47,7 +47,7 @@ class _Draft:
     orders: list[Order] = field(default_factory=list)
     media: dict[int, Media] = field(default_factory=dict)
     speech: list[SpeechOrder] = field(default_factory=list)
-    error: NonFiniteError | None = None
+    error: ValueError | None = None
 
     def take(self, items: Iterable[str | MediumStarted | SpeechOrder | int]) -> None:
         """Take text, and what it says about speech."""
@@ -95,7 +95,8 @@ def reply_many(
 
     Raises:
         ValueError: for a conversation or settings that don't fit, or other than one seed for each.
-        NonFiniteError: if NaN or infinity came out in a medium's place; it has the other messages.
+        NonFiniteError: if NaN or infinity came out in a medium's place, or a reply can't be spoken;
+            it has the other messages.
     """
     choices = text.get("choices")
     if has_own_choices(choices):
@@ -204,7 +205,7 @@ def _speak(model: ComposedModel, draft: _Draft, settings: Mapping[str, Mapping[s
     for order in draft.speech:
         try:
             medium = speak(model, order, settings[order.name])
-        except NonFiniteError as error:
+        except ValueError as error:  # of this reply alone
             draft.error = draft.error or error
             return
         pieces.setdefault((order.index, order.name), []).append(medium)

@@ -49,6 +49,7 @@ class PassageReader(ABC):
 
     def __init__(self, name: str, splitter: SentenceSplitter) -> None:
         self.name, self.splitter = name, splitter
+        self._marks = f"<{name}>", f"</{name}>"
         self._has_begun = False
 
     @abstractmethod
@@ -62,7 +63,11 @@ class PassageReader(ABC):
     def _speak(self, text: str) -> Iterator[Item]:
         """Take text within a passage; what it says about the passage, not the text itself."""
         for sentence in self.splitter.push(text):
-            yield Sentence(self.name, sentence)
+            yield Sentence(self.name, self._said(sentence))
+
+    def _said(self, sentence: str) -> str:
+        """What is said of a sentence."""
+        return sentence
 
     def _begin(self, text: str) -> Iterator[Item]:
         """The text of a passage, which begins before its first word."""
@@ -78,19 +83,24 @@ class PassageReader(ABC):
 
     def _end(self) -> Iterator[Item]:
         for sentence in self.splitter.flush():
-            yield Sentence(self.name, sentence)
+            yield Sentence(self.name, self._said(sentence))
         if self._has_begun:
             yield PassageEnd(self.name)
         self._has_begun = False
 
 
 class WholeReply(PassageReader):
-    """Speaks all of a reply."""
+    """Speaks all of a reply, but for its marks of what to speak."""
 
     def push(self, text: str) -> Iterator[Item]:
         """Take a piece of text, all of which is spoken."""
         yield from self._begin(text)
         yield from self._speak(text)
+
+    def _said(self, sentence: str) -> str:
+        start, end = self._marks
+        said = " ".join(sentence.replace(start, " ").replace(end, "").split())
+        return said if is_speakable(said) else sentence
 
 
 class MarkedPassages(PassageReader):
@@ -98,7 +108,6 @@ class MarkedPassages(PassageReader):
 
     def __init__(self, name: str, splitter: SentenceSplitter) -> None:
         super().__init__(name, splitter)
-        self._marks = f"<{name}>", f"</{name}>"
         self._is_inside = False
         self._held = ""  # may be the beginning of a mark
 

@@ -54,7 +54,7 @@ def check_shape(config: Config) -> None:
         place = f"modalities.{name}"
         if not isinstance(node, Mapping):
             raise ConfigError(
-                f"{place} must hold an encoder, a decoder both, or a speaker, not {shorten(node)}"
+                f"{place} must hold an encoder, a decoder, both, or a speaker, not {shorten(node)}"
             )
         _check_keys(node, MODALITY_KEYS, place)
         for key in ("encoder", "decoder", "head", "speaker"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -15,6 +16,7 @@ from anymodal.media.base import kind_of_suffix
 _FILE = "file_name"
 """The column of Hugging Face's folders that names the row's media file; `X_file_name` names the one
 of a column X, and `X_file_names` several."""
+_NAMES_FILES = re.compile(rf"(?:.+_)?{_FILE}s?")  # profile_name is none
 _CAPTIONS = ("text",)
 """Columns that hold a caption where a row has one medium and no conversation."""
 
@@ -74,7 +76,7 @@ def _with_kinds(entry: Row, kinds: Mapping[str, str]) -> Row:
 
 def _with_files(entry: Row) -> Row:
     """Files that a folder's table names, under keys that tell their kinds."""
-    for column in [key for key in entry if key.removesuffix("s").endswith(_FILE)]:
+    for column in [key for key in entry if _NAMES_FILES.fullmatch(key)]:
         value = entry[column]
         names = value if isinstance(value, list) else [value]
         if is_empty(value) or not all(isinstance(name, str) for name in names):

@@ -84,9 +84,11 @@ class SpeechWorker:
                     return None
                 while self._tasks:
                     task = self._tasks.popleft()
+                    # A job whose client has left may have no task that would take its passages out.
+                    passages = self._passages.items()
+                    self._passages = {job: each for job, each in passages if job.is_alive}
                     if task.job.is_alive:
                         return task
-                    self._passages.pop(task.job, None)
                 self._condition.wait()
 
     def _do(self, task: SpeechTask) -> None:

@@ -47,7 +47,7 @@ class DiaFamily(SpeechFamily):
 
     def prepare_text(self, text: str) -> str:
         """The text as the first speaker's."""
-        return text if text.startswith("[S") else f"[S1] {text}"
+        return text if text.startswith(("[S1]", "[S2]")) else f"[S1] {text}"
 
     def takes_recordings(self, model: Any, processor: Any) -> bool:
         """Its codec has an encoder."""

@@ -12,13 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.io.folder_check import MAX_PARSED
-from anymodal.media import Audio, Media
+from anymodal.media import Audio, Media, Speech
 
 VoicePrompt = Audio | Tensor | str
 """What a voice's name stands for: a recording, a tensor of the model's own, or a preset's name."""
 
 VOICES = "voices"
 """The folder of a speaker's voices, each a file of its name."""
+WORDS = ".txt"
+"""The suffix of a file with a recording's words."""
 
 
 class SpeechFamily(ABC):
@@ -103,6 +105,8 @@ def mono(audio: Audio, rate: int) -> np.ndarray[Any, np.dtype[np.float32]]:
 def read_voice(path: Path) -> VoicePrompt:
     """A voice's file: a recording, or one tensor as safetensors or NPY.
 
+    A text file of the same name beside a recording has its words.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is neither.
@@ -128,6 +132,10 @@ def read_voice(path: Path) -> VoicePrompt:
     recording = Media.load(path)
     if not isinstance(recording, Audio):
         raise ValueError(f"{path.name} is {recording.kind}; a voice is a recording")
+    words = path.with_suffix(WORDS)
+    if words.is_file():
+        recording = Speech(recording.samples, recording.rate)
+        recording.text = words.read_text("utf-8").strip()
     return recording
 
 
@@ -135,6 +143,8 @@ def write_voice(folder: Path, name: str, prompt: VoicePrompt) -> None:
     """Write a voice's file; a preset is the processor's, which writes it."""
     if isinstance(prompt, Audio):
         Audio(prompt.samples, prompt.rate).save(folder / f"{name}.wav")
+        if words := getattr(prompt, "text", ""):
+            (folder / f"{name}{WORDS}").write_text(words, "utf-8")
     elif isinstance(prompt, Tensor):
         from safetensors.torch import save_file
 

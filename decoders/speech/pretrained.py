@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +13,7 @@ import transformers
 from torch import nn
 
 from anymodal.decoders.pretrained import torch_dtype
-from anymodal.decoders.speech.family import VOICES, SpeechFamily, VoicePrompt, read_voice
+from anymodal.decoders.speech.family import VOICES, WORDS, SpeechFamily, VoicePrompt, read_voice
 from anymodal.decoders.speech.table import find_speech_family
 from anymodal.io.sources import WEIGHTS, explain_load_errors, folder_of, list_files, source_of
 
@@ -198,10 +198,9 @@ def _shipped_voices(
     all.
     """
     prompts: dict[str, VoicePrompt | None] = {}
+    present = list_files(name, revision)
     files = sorted(
-        file
-        for file in list_files(name, revision)
-        if file.startswith(f"{VOICES}/") and file.endswith(_VOICE_FILES)
+        file for file in present if file.startswith(f"{VOICES}/") and file.endswith(_VOICE_FILES)
     )
     if not weights:
         return dict.fromkeys(Path(file).stem for file in files)
@@ -209,7 +208,9 @@ def _shipped_voices(
     for file in files:
         path = None if folder is None else folder / file
         if path is None or not path.is_file():
-            found = transformers.utils.cached_file(name, file, revision=revision)
-            path = Path(str(found))
+            words = str(PurePosixPath(file).with_suffix(WORDS))
+            for each in {words, file}.intersection(present):
+                transformers.utils.cached_file(name, each, revision=revision)
+            path = Path(str(transformers.utils.cached_file(name, file, revision=revision)))
         prompts[Path(file).stem] = read_voice(path)
     return prompts

@@ -5,21 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_END = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？]+[」』”]?|\n)")
-"""Where a sentence may end; a point counts only before a space, so no number is cut."""
+_END = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？]++[」』”]?+(?=[\s\S])|\n)")
+"""Where a sentence may end, once what follows is known: a point counts only before a space, so no
+number is cut."""
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(])(?:[A-Z]|(?i:mr|mrs|ms|dr|prof|st|vs|etc|fig|approx|e\.g|i\.e|z\.b|d\.h))\.$"
 )
 """A text whose last point ends no sentence."""
 _BREAK = re.compile(r"[,;:，；：、)–—]\s*|\s+")
-_WORD = re.compile(r"\w")
+_WORD = re.compile(r"[^\W_]")  # a line of underscores is no word
 
 
 class SentenceSplitter:
     """Cuts a text into sentences as it comes.
 
     Args:
-        max_characters: the longest sentence; a longer one is cut between words.
+        max_characters: the longest sentence; a longer one is cut between words, as it comes.
     """
 
     def __init__(self, max_characters: int = 300) -> None:
@@ -37,6 +38,10 @@ class SentenceSplitter:
             sentence, self._rest = self._rest[: match.end()], self._rest[match.end() :]
             start = 0
             yield from self._parts(sentence)
+        if len(self._rest) > self.max_characters:
+            pieces, rest = self._cut(self._rest)
+            self._rest = f"{rest} " if rest and self._rest[-1].isspace() else rest
+            yield from pieces
 
     def flush(self) -> Iterator[str]:
         """Give what is left at the end of the text."""
@@ -44,15 +49,21 @@ class SentenceSplitter:
         yield from self._parts(sentence)
 
     def _parts(self, sentence: str) -> Iterator[str]:
-        sentence = " ".join(sentence.split())
+        pieces, rest = self._cut(sentence)
+        yield from pieces
+        yield from _spoken(rest)
+
+    def _cut(self, sentence: str) -> tuple[list[str], str]:
+        """What goes beyond the limit, in pieces, and the rest. What follows changes no piece."""
+        sentence, pieces = " ".join(sentence.split()), list[str]()
         while len(sentence) > self.max_characters:
             limit = self.max_characters
             breaks = _BREAK.finditer(sentence[: limit + 1])
             ends = [len(sentence[: match.end()].rstrip()) for match in breaks]
             at = next((end for end in reversed(ends) if limit // 2 < end <= limit), limit)
-            yield from _spoken(sentence[:at].strip())
+            pieces += _spoken(sentence[:at].strip())
             sentence = sentence[at:].strip()
-        yield from _spoken(sentence)
+        return pieces, sentence
 
 
 def _spoken(text: str) -> Iterator[str]:

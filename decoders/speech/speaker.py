@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,9 @@ class TransformersSpeaker(Speaker):
         self.processor = processor
         self.source: dict[str, Any] = {}
         self.codec_source: dict[str, Any] | None = None
+        # No text has more tokens than letters, but for the rarest of some tokenizers.
+        limit = None if processor is None else self.family.max_tokens(model)
+        self.max_characters = min(Speaker.max_characters, limit or Speaker.max_characters)
         self._voices = dict(voices or {})
         for name, prompt in self._voices.items():
             self._check_prompt(name, prompt)
@@ -136,6 +139,8 @@ class TransformersSpeaker(Speaker):
             super().check_voice(voice, prefix)
 
     def _check_prompt(self, name: str, prompt: VoicePrompt | None) -> None:
+        if PurePath(name).name != name:
+            raise ValueError(f"a voice can't be named {name!r}, since its file has its name")
         if isinstance(prompt, Tensor):
             self.family.check_prompt(self.model, prompt)
         elif isinstance(prompt, Audio) and self.processor is not None and not self.takes_recordings:
@@ -194,19 +199,23 @@ class TransformersSpeaker(Speaker):
         devices = [device] if device.type == "cuda" else []
         # transformers draws from torch's own generator, which others' work must not notice.
         with DRAWING, torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
+            # Of the processor and this device; torch.manual_seed would change other devices', too.
+            torch.default_generator.manual_seed(seed)
+            for each in devices:
+                with torch.cuda.device(each):
+                    torch.cuda.manual_seed(seed)
             return family.generate(self.model, self.processor, self.codec, inputs, options)
 
     def _prompt(self, voice: Voice | None) -> VoicePrompt | None:
         if voice is not None:
             self.check_voice(voice)
-        elif self.family.needs_voice and not self.voices:
+        elif self.voices:  # else a model may draw another voice for each sentence
+            voice = self.voices[0]
+        elif self.family.needs_voice:
             raise ValueError(
                 f"{self.family.label} speaks in no voice of its own, and there are none here; name "
                 "files of some as voices"
             )
-        elif self.family.needs_voice:
-            voice = self.voices[0]
         return self._voices.get(voice, voice) if isinstance(voice, str) else voice
 
     def _text(self, text: str) -> str:
@@ -214,7 +223,9 @@ class TransformersSpeaker(Speaker):
         tokenizer = self.processor.tokenizer
         said = text
         # What is said can't become a mark of the model's.
-        for token in tokenizer.all_special_tokens:
+        added = tokenizer.added_tokens_decoder.values()
+        marks = {token.content for token in added if token.special}
+        for token in marks.union(tokenizer.all_special_tokens):
             said = said.replace(token, " ")
         said = " ".join(said.split())
         if not is_speakable(said):

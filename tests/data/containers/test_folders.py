@@ -169,6 +169,10 @@ def test_names_of_media_start_in_the_folder_of_their_own_file(tmp_path: Path) ->
         ),
         ({"frames_file_names": ["1.png", "2.png"], "label": "a"}, {"images", "label"}),
         ({"file_name": "1.wav", "transcription": "a"}, {"audio", "transcription"}),
+        (
+            {"image": "1.png", "caption": "a", "profile_name": "b"},
+            {"image", "caption", "profile_name"},
+        ),
     ],
 )
 def test_columns_of_files_tell_their_kinds(
