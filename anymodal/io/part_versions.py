@@ -47,7 +47,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.decoders.families": PartVersion(1, "557b02f557ab2e0f", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
-        1, "e4f6b9f998b67660", ("anymodal.decoders", "anymodal.media")
+        1, "2684ffa713023913", ("anymodal.decoders", "anymodal.media")
     ),
 }
 
