@@ -62,6 +62,7 @@ class Decoder(Recorded, nn.Module, ABC):
         sees_references: whether its caption encoder looks at them, too.
         takes_mask: whether masked positions of a conditioning change nothing, so that one may be
             shorter than `spec` says.
+        can_wait: whether it may stay on disk until something is asked of it (`DeferredDecoder`).
         lock: for whatever only one thread may do at a time.
     """
 
@@ -72,6 +73,7 @@ class Decoder(Recorded, nn.Module, ABC):
     synthesizes: bool = True
     sees_references: bool = False
     takes_mask: bool = False
+    can_wait: bool = True
 
     def __init__(self) -> None:
         super().__init__()

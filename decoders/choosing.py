@@ -55,6 +55,8 @@ class ChoosingDecoder(Decoder):
         ValueError: the two are of different classes of media.
     """
 
+    can_wait = False  # losses ask it for more than a note tells
+
     def __init__(
         self,
         maker: Decoder,

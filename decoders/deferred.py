@@ -48,7 +48,7 @@ class DeferDecoders:
 
     def __call__(self, target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         owner = getattr(target, "__self__", None)
-        if not (inspect.isclass(owner) and issubclass(owner, Decoder)):
+        if not (inspect.isclass(owner) and issubclass(owner, Decoder) and owner.can_wait):
             return target(**arguments)
         revision = arguments.get("revision")
         texts = [value for value in arguments.values() if isinstance(value, str)]

@@ -52,6 +52,7 @@ class RetrievalDecoder(Decoder):
     """
 
     synthesizes = False
+    can_wait = False  # a decoder that chooses reads its index
     #: From where its files may be named: where one worked when it was opened, and its own folder.
     folders: tuple[Path, ...] = ()
 

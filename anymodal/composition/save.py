@@ -133,8 +133,9 @@ def save_pretrained(model: ComposedModel, folder: Path, with_parts: bool) -> Non
     file_parts = [part for part in model.modules() if is_opened(part)]
     manifest = model_metadata(model)
     for name, modality in model.modalities.items():
-        if modality.decoder is not None:  # so that it can be opened on first use
-            manifest[f"decoder.{name}"]["interface"] = interface(modality.decoder)
+        decoder = modality.decoder
+        if decoder is not None and decoder.can_wait:  # so that it can be opened on first use
+            manifest[f"decoder.{name}"]["interface"] = interface(decoder)
     with checkpoint.replacing_folder(folder) as temporary:
         lies = partial(_lies_in, folder=folder.resolve())  # the old folder goes, with what is in it
         saved_parts = _save_parts(model, description, temporary, lambda n: with_parts or lies(n))

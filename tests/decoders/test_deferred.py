@@ -18,7 +18,9 @@ from anymodal import AnyModal
 from anymodal.cli.options import add_model, open_model
 from anymodal.composition import SHIPPED, OpenOnFirstUse
 from anymodal.decoders.base import Decoder
+from anymodal.decoders.choosing import ChoosingDecoder
 from anymodal.decoders.deferred import DeferredDecoder, interface
+from anymodal.decoders.retrieval import RetrievalDecoder
 from anymodal.io.checkpoint import CheckpointError, read_manifest
 from tests.support.paths import ROOT
 
@@ -123,8 +125,10 @@ def test_a_reply_in_words_imports_no_diffusers(tmp_path: Path) -> None:
 
 def test_a_decoder_on_disk_passes_on_all_that_it_is_asked(folder: Path) -> None:
     methods = {name for name, each in vars(Decoder).items() if callable(each) and name[0] != "_"}
-    by_others = {"slots", "encode_references", "loss"}
-    assert methods - vars(DeferredDecoder).keys() == by_others
+    by_others = {"slots", "encode_references", "loss", "synthesized"}
+    of_choosing = {"of_captions", "choice_logits"}  # which doesn't wait
+    assert methods - vars(DeferredDecoder).keys() == by_others | of_choosing
+    assert not ChoosingDecoder.can_wait and not RetrievalDecoder.can_wait
     waits, opened = (model.decoders.get("image") for model in (waiting(folder), nano()))
     generator = torch.Generator().manual_seed(1)
     latents = torch.randn(2, *opened.family.latent_shape, generator=generator)

@@ -77,7 +77,13 @@ def test_loss_is_that_of_the_scheduler_s_definition(case: Any) -> None:
         conditioning = decoder.embed_captions(CAPTIONS)
         output = decoder.family.denoise(inputs, times, decoder.family.apply_mask(conditioning))
         loss = decoder.loss(clean, conditioning, generator_of(5))
-    torch.testing.assert_close(loss, F.mse_loss(output, target), rtol=1e-4, atol=1e-5)
+    # A film and its sound count alike, however many numbers each has.
+    parts = family.error_parts or output.shape[-1:]
+    errors = [
+        F.mse_loss(*pair)
+        for pair in zip(output.split(parts, -1), target.split(parts, -1), strict=True)
+    ]
+    torch.testing.assert_close(loss, sum(errors) / len(errors), rtol=1e-4, atol=1e-5)
 
 
 def test_loss_after_sampling_is_the_loss_before(case: Any) -> None:
