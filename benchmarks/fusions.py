@@ -208,6 +208,8 @@ class Study:
             "count": self.count,
             "set": list(self.overrides),
             "parts": WAYS[name]["parts"],
+            "trainable": WAYS[name]["trainable"],
+            "language": str(LANGUAGE),
         }
         if not path.is_file():
             cell = {"settings": settings, "figures": self._measure(name, folder, steps)}

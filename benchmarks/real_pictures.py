@@ -205,6 +205,7 @@ class Study:
     def replies(self, run: str, fold: int) -> dict[str, list[str]]:
         """Kinds, and captions where they were learned, of held-out items; kept in a file."""
         path = self.out / f"fold-{fold}" / f"{run}.json"
+        self._check_settings()
         if not path.is_file():
             self.write_rows(fold)
             _, module = fit(read_run(STAGES / f"{run}.yaml", self.settings(run, fold)))
@@ -213,6 +214,19 @@ class Study:
             path.write_text(json.dumps(self.ask(model, run, fold)), "utf-8")
         replies: dict[str, list[str]] = json.loads(path.read_text("utf-8"))
         return replies
+
+    def _check_settings(self) -> None:
+        """Keep what the folder's figures are of, and refuse those of anything else."""
+        settings = {"folds": self.folds, "items": len(self.items), "set": list(self.overrides)}
+        path = self.out / "settings.json"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(settings), "utf-8")
+        if (kept := json.loads(path.read_text("utf-8"))) != settings:
+            raise SystemExit(
+                f"{self.out} has figures of {kept}, and {settings} are asked for; give those "
+                "settings, or another folder"
+            )
 
     def ask(self, model: AnyModal, run: str, fold: int) -> dict[str, list[str]]:
         """A model's kinds, and captions where it learned them, of a fold's held-out items."""
