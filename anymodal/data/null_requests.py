@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Hashable, Sequence
 
 from anymodal.data.source import Source
@@ -35,7 +36,9 @@ class NullRequests(Source[list[Message]]):
                 f"the last message of sample {index} makes nothing, so no request of it can be "
                 "left out; give a source whose replies make media, such as captions with make: true"
             )
-        return [Message("user", self.request), Message("assistant", [*targets])]
+        # Their numbers would be those of media here, such as of what is to be made itself.
+        alone = [dataclasses.replace(target, references=()) for target in targets]
+        return [Message("user", self.request), Message("assistant", [*alone])]
 
     def stamp(self, index: int) -> Hashable:
         return self.source.stamp(index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,9 @@ def test_what_does_not_fit_is_refused(model: AnyModal) -> None:
         model.replace_decoder("image", unmasked, head)
     with pytest.raises(ValueError, match="null_request='', .* leave it out"):
         Modality(encoder=None, decoder=_Plain(), head=head, num_signal_tokens=5, null_request="")
+    changed = dataclasses.replace(EDIT[1].content[0], references=(0,))
+    (nothing,) = NullRequests([[EDIT[0], Message("assistant", changed)]])[0][1].content
+    assert nothing.references == (), "medium 0 of that conversation is what is to be made"
     with pytest.raises(ValueError, match="sample 0 makes nothing"):
         NullRequests([[Message("user", "a"), Message("assistant", "b")]])[0]
 

@@ -12,8 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch._subclasses import FakeTensorMode
 
 from anymodal import cli, composition
+from anymodal.chat.orders import Order
 from anymodal.composition.folders import RUN_FILE
 from anymodal.media import Image, Media
 from anymodal.model import AnyModal
@@ -22,6 +25,7 @@ from anymodal.serving.cluster.calls import MOST_ATTEMPTS, ReplicaLostError
 from anymodal.serving.cluster.decoder_replica import DecoderReplica, open_decoder_of
 from anymodal.serving.cluster.deploying import check_sources
 from anymodal.serving.cluster.language_replica import LanguageReplica
+from anymodal.serving.cluster.remote_decoder import _on_cpu
 from anymodal.serving.cluster.remote_model import RemoteEngine
 from anymodal.serving.cluster.replay import Replay
 from anymodal.serving.cluster.scale import API, LANGUAGE, PartScale, Scales
@@ -31,6 +35,7 @@ from anymodal.serving.errors import EngineClosedError, ModelFaultError
 from anymodal.serving.model_source import ModelSource
 from anymodal.serving.requests import ReplyRequest
 from anymodal.types import (
+    Conditioning,
     Done,
     Event,
     MediumProgress,
@@ -241,6 +246,17 @@ def test_a_decoder_replica_has_one_decoder(cluster: LocalCluster) -> None:
 
 
 # ---- Small parts -------------------------------------------------------------------------------
+
+
+def test_an_order_leaves_its_devices_behind() -> None:
+    with FakeTensorMode():
+        values = Conditioning(
+            torch.zeros(1, 2, 3, device="cuda"), torch.ones(1, 2, device="cuda").bool()
+        )
+        order = _on_cpu(Order(0, "image", values, 0, negative=values))
+    assert order.negative is not None
+    for each in (order.conditioning, order.negative):
+        assert {each.embeds.device.type, each.mask.device.type} == {"cpu"}
 
 
 def test_a_replay_that_reads_otherwise_is_an_error_and_calls_keep_their_ids() -> None:

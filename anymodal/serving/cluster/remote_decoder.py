@@ -100,5 +100,9 @@ class RemoteDecoder:
 
 def _on_cpu(order: Order) -> Order:
     """An order that another process can read, whatever devices it has."""
-    values = order.conditioning
-    return replace(order, conditioning=values.cast(values.embeds.dtype, "cpu"))
+    asked, away = order.conditioning, order.negative
+    return replace(
+        order,
+        conditioning=asked.cast(asked.embeds.dtype, "cpu"),
+        negative=None if away is None else away.cast(away.embeds.dtype, "cpu"),
+    )
