@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -80,10 +79,11 @@ class Modality:
                     f"the encoder reads {read.__name__} and the {verb} {made.__name__}; "
                     "a modality is of one class of media, so make two modalities of them"
                 )
-        if self.null_request is not None and not _takes_negative(self.decoder):
+        takes_negative = self.decoder is not None and self.decoder.takes_negative
+        if self.null_request is not None and not takes_negative:
             raise ValueError(
-                f"null_request={self.null_request!r}, and {type(self.decoder).__name__} takes no "
-                "conditioning that guidance leads away from (`negative` of its sample()); leave it "
+                f"null_request={self.null_request!r}, and {type(maker).__name__} takes no "
+                "conditioning that guidance leads away from (`Decoder.takes_negative`); leave it "
                 "out"
             )
         given = self.sampling
@@ -109,14 +109,6 @@ class Modality:
         """The class of media that this modality reads, makes or speaks."""
         part = next(p for p in (self.encoder, self.decoder, self.speaker) if p is not None)
         return part.media
-
-
-def _takes_negative(decoder: Decoder | None) -> bool:
-    if decoder is None:
-        return False
-    parameters = inspect.signature(decoder.sample).parameters
-    open_ended = any(each.kind == each.VAR_KEYWORD for each in parameters.values())
-    return "negative" in parameters or open_ended
 
 
 class Parts(nn.ModuleDict):

@@ -62,6 +62,8 @@ class Decoder(Recorded, nn.Module, ABC):
         sees_references: whether its caption encoder looks at them, too.
         takes_mask: whether masked positions of a conditioning change nothing, so that one may be
             shorter than `spec` says.
+        takes_negative: whether `sample` takes `negative`, a conditioning for each item that
+            guidance leads away from.
         can_wait: whether it may stay on disk until something is asked of it (`DeferredDecoder`).
         lock: for whatever only one thread may do at a time.
     """
@@ -73,6 +75,7 @@ class Decoder(Recorded, nn.Module, ABC):
     synthesizes: bool = True
     sees_references: bool = False
     takes_mask: bool = False
+    takes_negative: bool = False
     can_wait: bool = True
 
     def __init__(self) -> None:

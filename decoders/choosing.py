@@ -93,6 +93,11 @@ class ChoosingDecoder(Decoder):
         return self.maker.takes_mask
 
     @property
+    def takes_negative(self) -> bool:  # type: ignore[override]
+        """Whether guidance may lead what is made away from a conditioning."""
+        return self.maker.takes_negative
+
+    @property
     def min_steps(self) -> int:  # type: ignore[override]
         """The fewest denoising steps that the maker takes."""
         return self.maker.min_steps

@@ -156,6 +156,7 @@ class DeferredDecoder(Decoder):
     """
 
     place: Tensor
+    takes_negative = True  # no note tells; a model was checked with the open one
 
     def __init__(self, note: DecoderNote, load: Callable[[], Decoder]) -> None:
         super().__init__()

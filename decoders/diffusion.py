@@ -192,6 +192,11 @@ class DiffusionDecoder(HeldPipeline):
         """Whether the denoiser is told which positions of a conditioning are padding."""
         return self.family.takes_mask
 
+    @property
+    def takes_negative(self) -> bool:  # type: ignore[override]
+        """Whether guidance may lead away from another conditioning than the empty caption's."""
+        return self.family.takes_negative_prompt
+
     def embed_captions(
         self, captions: Sequence[str], references: References | None = None
     ) -> Conditioning:

@@ -37,13 +37,13 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "5cab92bdadd8dd2c", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "dc37d4ba534d29f5", ("anymodal.decoders.families", "anymodal.types")
+        1, "430bc3171bb03557", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "a60f7dfa9cefeb7b", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
     ),
     "anymodal.decoders.choosing": PartVersion(
-        1, "9a90c0a2fda0591f", ("anymodal.decoders.retrieval", "anymodal.types")
+        1, "1aef64a607e7c420", ("anymodal.decoders.retrieval", "anymodal.types")
     ),
     "anymodal.decoders.families": PartVersion(1, "557b02f557ab2e0f", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
