@@ -441,7 +441,7 @@ def test_an_encoder_takes_the_place_of_the_models_own_way(folders: dict[str, Pat
     projection = LinearProjection(widths={"photo": 6}, output_width=language.width, num_tokens=2)
     model = AnyModal(language, projection, {"photo": Modality(encoder=Colours(6))})
     prompt = model.prompts.build(TALKS[0], reply=True)
-    assert model.readers.keys() == {"photo"} and len(prompt.media[0].places) == 2
+    assert model.readers.keys() == {"photo", "video"} and len(prompt.media[0].places) == 2
     with pytest.raises(ValueError, match="itself reads image, .* another name"):
         own_readers(language.readers, {"image": Moves()})
 
