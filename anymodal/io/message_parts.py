@@ -137,7 +137,8 @@ class PartReader:
         if len(keys) > 1:
             raise MediaError(f"a part has its medium twice, under {' and '.join(keys)}")
         if not keys and kind is not None:
-            return _of_fields(Media.kinds[kind], body, self.limits)
+            values = {name: self._field(value) for name, value in body.items()}
+            return _of_fields(Media.kinds[kind], values, self.limits)
         key = keys[0]
         source = body.pop(key)
         if key == "array":
@@ -161,6 +162,20 @@ class PartReader:
         if kind is not None and medium.kind != kind:
             raise MediaError(f"a part says it is {kind}, and it holds {medium!r}")
         return medium
+
+    def _field(self, value: object) -> object:
+        """A field's value; where it is a medium, such as a clip's sound, it is a part with a URL.
+
+        No part of any form, since such parts could hold one another without end.
+        """
+        if not isinstance(value, Mapping):
+            return value
+        kind = kind_of(value.get("type"))
+        inner = value.get(f"{kind}_url")
+        url = inner.get("url") if isinstance(inner, Mapping) else inner
+        if not isinstance(url, str):
+            raise MediaError(f"a medium within another one is given as {kind}_url, by its URL")
+        return self.load(url, kind)
 
 
 def _tool_call(body: object) -> ToolCall:
@@ -313,10 +328,13 @@ def write_part(part: object) -> dict[str, Any]:
         name = f"{part.kind}_url"
         return {"type": name, name: {"url": data_uri(mime, part.encode(part.inline))}}
     values = {field.name: getattr(part, field.name) for field in fields(part)}  # type: ignore[arg-type]
-    return {"type": part.kind, part.kind: {k: _json(v) for k, v in values.items()}}
+    told = {name: _json(value) for name, value in values.items() if value is not None}
+    return {"type": part.kind, part.kind: told}
 
 
 def _json(value: object) -> Any:
+    if isinstance(value, Media):  # a part of another one, as a clip's sound
+        return write_part(value)
     if isinstance(value, np.ndarray):
         return data_uri("application/x-npy", write_npy(value))
     return value.item() if isinstance(value, np.generic) else value

@@ -92,14 +92,15 @@ FLOATS = st.floats(-1, 1, width=32)
 SIDES = st.tuples(*[st.integers(1, 9)] * 2)
 RATES = st.floats(1, 1000)
 PIXELS = SIDES.flatmap(lambda side: arrays(np.uint8, (*side, 3)))
+SOUNDS = arrays(
+    np.float32, st.tuples(st.integers(1, 3), st.integers(1, 50)), elements=FLOATS
+).flatmap(lambda samples: st.builds(Audio, st.just(samples), st.integers(100, 192_000)))
 MEDIA = st.one_of(
     PIXELS.map(Image),
     arrays(np.uint8, st.tuples(*[st.integers(1, 4)] * 3).map(lambda s: (*s, 3))).flatmap(
-        lambda frames: st.builds(Video, st.just(frames), RATES)
+        lambda frames: st.builds(Video, st.just(frames), RATES, st.none() | SOUNDS)
     ),
-    arrays(np.float32, st.tuples(st.integers(1, 3), st.integers(1, 50)), elements=FLOATS).flatmap(
-        lambda samples: st.builds(Audio, st.just(samples), st.integers(100, 192_000))
-    ),
+    SOUNDS,
     arrays(np.float32, st.tuples(st.just(6), st.integers(1, 9)), elements=FLOATS).flatmap(
         lambda samples: st.builds(IMU, st.just(samples), RATES)
     ),
