@@ -45,7 +45,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.decoders.choosing": PartVersion(
         1, "1aef64a607e7c420", ("anymodal.decoders.retrieval", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "557b02f557ab2e0f", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "cb430e5ca8f1b701", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
         1, "2684ffa713023913", ("anymodal.decoders", "anymodal.media")
     ),

@@ -48,7 +48,8 @@ class Waves(Family):
         """A source (channels + 1, samples): its waves, and a row of 1 where they are made anew.
 
         Raises:
-            ValueError: nothing of it is, since it is as long as what is made and has no span.
+            ValueError: nothing of it is, since it is as long as what is made and has no span, or
+                one that begins behind it.
         """
         assert isinstance(reference.media, Audio), "its slot says so"
         if reference.span is None and reference.media.duration >= self.seconds:
@@ -57,6 +58,11 @@ class Waves(Family):
                 f"part is made anew by span=[from, to], or make more than {self.seconds:g} s"
             )
         start, end = reference.span or (reference.media.duration, None)
+        if start >= self.seconds:
+            raise ValueError(
+                f"span={reference.span} begins behind what is made, which lasts "
+                f"{self.seconds:g} s; let it begin before, or make more"
+            )
         per_second = frames * self.rate / self.samples
         first = min(int(start * per_second), frames - 1)
         last = frames if end is None else max(first + 1, min(int(end * per_second), frames))

@@ -122,6 +122,8 @@ def test_the_part_that_is_made_anew_is_told(decoder: DiffusionDecoder) -> None:
     assert made[0] == made[1]
     with pytest.raises(ValueError, match="say which part is made anew by span"):
         decoder.sample(conditioning, **ask, references=[[Reference(source)]])
+    with pytest.raises(ValueError, match="begins behind what is made"):
+        decoder.sample(conditioning, **ask, references=[[Reference(source)]], span=[99.0, 100.0])
     for wrong in ([3.0, 1.0], [1.0], "all", [-1.0, 2.0], [True, 2.0]):
         with pytest.raises(ValueError, match="where the part begins and ends"):
             decoder.check_settings({"span": wrong})
