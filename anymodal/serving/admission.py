@@ -7,7 +7,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,10 @@ from anymodal.serving.requests import ReplyRequest
 from anymodal.types import Message, ToolCall
 
 if TYPE_CHECKING:
+    from torch.nn import Module
+
     from anymodal.core import ComposedModel
+
 
 MOST_SECONDS = 86_400.0
 _MOST_RETRY_AFTER = 60
@@ -42,6 +45,7 @@ class EngineSettings:
         timeout: the longest that a request may take, in seconds.
         prefix_bytes: the most bytes of keys and values to keep for requests that begin alike.
         soft_token_bytes: the most bytes of soft tokens to keep for media that come again.
+        pixel_ratio: the most pixels of a medium, in multiples of what its decoder makes by itself.
         content_filter: decides which texts and media may pass, in and out; None lets all pass.
 
     Raises:
@@ -54,6 +58,7 @@ class EngineSettings:
     timeout: float = 600.0
     prefix_bytes: int = 256 * 2**20
     soft_token_bytes: int = 64 * 2**20
+    pixel_ratio: float = 4.0
     content_filter: ContentFilter | None = None
 
     def __post_init__(self) -> None:
@@ -62,6 +67,25 @@ class EngineSettings:
         ranges.check_real("timeout", self.timeout, 0.001, MOST_SECONDS)
         for name in ("prefix_bytes", "soft_token_bytes"):
             ranges.check_integer(name, getattr(self, name), 0, 2**50)
+        ranges.check_real("pixel_ratio", self.pixel_ratio, 1.0, 1e6)
+
+    def check_pixels(self, decoder: Module, settings: Mapping[str, Any]) -> None:
+        """Check how much a medium asks for: its time and memory grow faster than its pixels.
+
+        Raises:
+            ValueError: it has too many pixels for the decoder, in all frames together.
+        """
+        wanted = [settings.get(name) for name in ("frames", "height", "width")]
+        family = getattr(decoder, "family", None)
+        if family is None or not any(wanted):
+            return
+        own = family.pixels
+        ratio = math.prod((each or one) / one for each, one in zip(wanted, own, strict=True))
+        if ratio > self.pixel_ratio:
+            raise ValueError(
+                f"height, width and frames make {ratio:.1f} times the decoder's own pixels; the "
+                f"limit of this server is {self.pixel_ratio:g} times"
+            )
 
 
 class Admission:
@@ -153,6 +177,9 @@ class Admission:
         if request.completes and not isinstance(request.conversation, str):
             raise ValueError("a text to go on with is a string")
         choose, media = check_settings(self.model, request.sampling, request.text)
+        for name, own in media.items():
+            if name in self.model.decoders:  # and isn't spoken
+                self.settings.check_pixels(self.model.decoders[name], own)
         for name in (*request.forced, *(choose.modalities or ())):
             if name not in self.model.decoders:
                 names = ", ".join(self.model.decoders) or "text alone"

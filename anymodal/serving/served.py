@@ -74,7 +74,7 @@ class ServedModel:
         name: what clients call it.
         model: the composed model; None for encoders alone.
         encoders: by kind of media, and `text`; those of the model where None.
-        settings: of the engine.
+        settings: limits; of the engine, too.
         engine: answers requests to the model; one of this process where None.
 
     Attributes:
@@ -99,16 +99,15 @@ class ServedModel:
         self.engine = engine
         if model is not None and engine is None:
             self.engine = Engine(model, settings)
-        self.content_filter = None if settings is None else settings.content_filter
+        self.settings = settings or EngineSettings()
+        self.content_filter = self.settings.content_filter
         if encoders is None:
             modalities = {} if model is None else model.modalities
             parts = [each.encoder for each in modalities.values()]
             encoders = {part.media.kind: part for part in parts if part is not None}
         self.encoders = encoders
         self.facts = ModelFacts.of(name, model, list(encoders))
-        self.embeddings = EmbeddingQueue(
-            self.embed, settings or EngineSettings(), self.embedding_threads
-        )
+        self.embeddings = EmbeddingQueue(self.embed, self.settings, self.embedding_threads)
         self._lock = threading.Lock()
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.served import ServedModel
@@ -39,7 +39,7 @@ def size_settings(
         if (match := _SIZE.fullmatch(size)) is None:
             raise ValueError("it isn't WIDTHxHEIGHT, in pixels")
         settings = {"width": int(match[1]), "height": int(match[2])}
-        served.model.modalities[modality].settings(settings, "")
+        _check(served, modality, settings)
     except ValueError as error:
         makes = "" if own is None else f"; by itself this model makes {own}"
         raise ApiError(
@@ -67,7 +67,7 @@ def length_settings(served: ServedModel, modality: str, seconds: float | None) -
         frames = max(round((seconds * rate - 1) / group), 0) * group + 1
         if frames == own:
             return {}
-        served.model.modalities[modality].settings({"frames": frames}, "")
+        _check(served, modality, {"frames": frames})
     except ValueError as error:
         makes = "" if not (rate and own) else f"; by itself this model makes {own / rate:g} s"
         raise ApiError(
@@ -75,6 +75,17 @@ def length_settings(served: ServedModel, modality: str, seconds: float | None) -
             param="seconds",
         ) from error  # fmt: skip
     return {"frames": frames}
+
+
+def _check(served: ServedModel, modality: str, settings: Mapping[str, int]) -> None:
+    """Check that a decoder makes media of this size, and this server too.
+
+    Raises:
+        ValueError: one of them doesn't.
+    """
+    assert served.model is not None, "only models that reply make media"
+    served.model.modalities[modality].settings(settings, "")
+    served.settings.check_pixels(served.model.decoders[modality], settings)
 
 
 def _family(served: ServedModel, modality: str) -> object:
