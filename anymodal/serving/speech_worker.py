@@ -44,8 +44,11 @@ class SpeechWorker:
         return sum(isinstance(task.order, SpeechOrder) for task in list(self._tasks))
 
     def submit(self, task: SpeechTask) -> None:
-        """Queue a sentence, or the end of a passage."""
+        """Queue a sentence, or the end of a passage; once closed, end its job with an error."""
         with self._condition:
+            if self._is_closed:
+                task.job.fail(EngineClosedError())
+                return
             self._tasks.append(task)
             self._condition.notify()
 

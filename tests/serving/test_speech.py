@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from anymodal.modality import Modality
 from anymodal.model import AnyModal
 from anymodal.serving.client.http_client import ServerClient
 from anymodal.serving.client.remote_model import RemoteModel
+from anymodal.serving.errors import EngineClosedError
+from anymodal.serving.job import SpeechTask
+from anymodal.serving.speech_worker import SpeechWorker
 from anymodal.types import MediumDelta
 from tests.support.scripted import scripted_model
 from tests.support.serving import model_to_serve, serving
@@ -190,3 +194,11 @@ def test_our_client_hears_sentences_and_speech(url: str, model: AnyModal) -> Non
         MediumDelta(e.index, "speech", e.media) for e in own if isinstance(e, MediumDelta)
     ]
     assert events[-1] == own[-1]
+
+
+def test_a_sentence_for_a_closed_worker_ends_its_reply(model: AnyModal) -> None:
+    worker, errors = SpeechWorker(model), list[Exception]()
+    worker.close()
+    job: Any = SimpleNamespace(fail=errors.append)
+    worker.submit(SpeechTask(job, 0))
+    assert isinstance(errors[0], EngineClosedError)
