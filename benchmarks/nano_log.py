@@ -1,11 +1,14 @@
 """The log of nano's training: steps, time, losses and commit of every stage, from its run folders.
 
+A stage whose folder isn't there keeps its row, since some may have been trained elsewhere.
+
 python benchmarks/nano_log.py runs/nano
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,10 @@ import yaml
 
 from anymodal.io.results import markdown_table
 
+SECTION = "nano's training"
+HEADER = (
+    "stage", "steps", "batch", "minutes", "losses at first", "at the end", "sittings", "commit"
+)  # fmt: skip
 ENDS = 5
 """Readings at a run's end that its last losses are the mean of."""
 
@@ -34,17 +41,24 @@ def main() -> None:
         ]
         for run in runs
     ]  # fmt: skip
-    total = sum(run["minutes"] for run in runs)
-    header = ["stage", "steps", "batch", "minutes", "losses at first", "at the end", "sittings",
-              "commit"]  # fmt: skip
+    rows = [*rows_elsewhere(args.page, [run["name"] for run in runs]), *rows]
+    total = sum(float(row[HEADER.index("minutes")]) for row in rows)
     text = "\n".join(
         [
             f"{total / 60:.1f} hours of one core in all, by the clock of each run's steps.",
             "",
-            markdown_table(header, rows),
+            markdown_table(HEADER, rows),
         ]
     )
-    measure.write_section("nano's training", text, args.page)
+    measure.write_section(SECTION, text, args.page)
+
+
+def rows_elsewhere(page: Path, names: Sequence[str]) -> list[list[str]]:
+    """Rows of the page's table of other stages than these."""
+    _, _, behind = page.read_text("utf-8").partition(f"<!-- {SECTION}")
+    lines = behind.rpartition(f"<!-- /{SECTION}")[0].splitlines()
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "|" in line]
+    return [row for row in table[2:] if row[0] not in names]  # behind the head and its rule
 
 
 def folders(root: Path) -> list[Path]:

@@ -45,6 +45,10 @@ def test_a_log_counts_every_step_once(tmp_path: Path) -> None:
     assert [cell.strip() for cell in row.strip("|").split("|")] == [
         "image", "40", "30", "4", "denoise 2.000", "denoise 1.000", "2", "aaaaaaa, bbbbbbb",
     ]  # fmt: skip
+    folder.rename(tmp_path / "runs" / "video")  # and that of the images is elsewhere
+    run("nano_log.py", tmp_path / "runs", "--page", page)
+    both = page.read_text()
+    assert "0.1 hours of one core" in both and both.count("denoise 2.000") == 2
 
 
 @pytest.mark.extended
