@@ -50,6 +50,8 @@ def test_negatives_are_frequent_or_stand_beside() -> None:
     assert owl == "Is there an owl in this image?"
     with pytest.raises(ConfigError, match="have 1 labels together"):
         ObjectQuestions(MEDIA[4:], QuestionPlan())
+    with pytest.raises(ConfigError, match="each medium has all of the 2 labels"):
+        ObjectQuestions([LabelledMedium("a.png", "image", ("cat", "dog"))], QuestionPlan())
     with pytest.raises(ConfigError, match="lacks {object}"):
         QuestionPlan(question="Is it so?")
 

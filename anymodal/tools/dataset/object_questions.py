@@ -136,7 +136,7 @@ class ObjectQuestions:
         plan: how.
 
     Raises:
-        ConfigError: if there are fewer than two labels.
+        ConfigError: if there are fewer than two labels, or no medium that lacks one.
     """
 
     def __init__(self, media: Sequence[LabelledMedium], plan: QuestionPlan) -> None:
@@ -146,6 +146,11 @@ class ObjectQuestions:
             raise ConfigError(
                 f"the media have {len(self.counts)} labels together; questions with no need two or "
                 "more: give labels, or captions with --synonyms"
+            )
+        if all(len({*medium.labels}) == len(self.counts) for medium in media):
+            raise ConfigError(
+                f"each medium has all of the {len(self.counts)} labels, and questions with no are "
+                "about what isn't there; give media that lack some"
             )
         self.beside: dict[str, Counter[str]] = {label: Counter() for label in self.counts}
         for medium in media:
