@@ -9,13 +9,11 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from anymodal.decoders.mechanism import BranchWeights, ReferenceMechanism
+from anymodal.decoders.mechanism import BranchWeights, FamilyReferences
 from anymodal.decoders.pipeline import Network
 from anymodal.decoders.references import (
     EncodedReference,
     EncodedReferences,
-    ReferenceSlot,
-    choose_slots,
 )
 
 
@@ -48,27 +46,13 @@ class TokenFamily(Protocol):
         """
 
 
-class AppendedReferences(ReferenceMechanism):
+class AppendedReferences(FamilyReferences[TokenFamily]):
     """Shows a denoiser references as further tokens, whose output is dropped.
 
     Source: Labs et al. 2025 (FLUX.1 Kontext, arXiv:2506.15742), section 3.
-
-    Args:
-        family: whose denoiser it is.
-        slots: those that it may have, by role.
-        roles: those in use.
-
-    Raises:
-        ValueError: a role that there is no slot of.
     """
 
     own_size = True
-
-    def __init__(
-        self, family: TokenFamily, slots: Mapping[str, ReferenceSlot], roles: Sequence[str]
-    ) -> None:
-        self.family = family
-        self.slots = choose_slots(slots, roles)
 
     def takes_together(self, references: EncodedReferences) -> bool:
         """Return whether all items have references of the same number and shapes."""

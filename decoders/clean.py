@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from anymodal.decoders.mechanism import BranchWeights, ReferenceMechanism
+from anymodal.decoders.mechanism import BranchWeights, FamilyReferences
 from anymodal.decoders.pipeline import Network
 from anymodal.decoders.references import (
     EncodedReference,
     EncodedReferences,
-    ReferenceSlot,
-    choose_slots,
 )
 
 
@@ -33,28 +31,14 @@ class CleanFamily(Protocol):
         """The denoiser's arguments that tell times, 0 where a mask (B, …) of latents is true."""
 
 
-class CleanReferences(ReferenceMechanism):
+class CleanReferences(FamilyReferences[CleanFamily]):
     """Puts references in the place of noise: latents that are known, at timestep 0.
 
     What comes out there is dropped, and carries no loss.
 
     Source: Wan 2.2 TI2V-5B (https://github.com/Wan-Video/Wan2.2), whose first frame it is; that
     frames have timesteps of their own is diffusion forcing (Chen et al. 2024, arXiv:2407.01392).
-
-    Args:
-        family: whose denoiser it is.
-        slots: those that it may have, by role.
-        roles: those in use.
-
-    Raises:
-        ValueError: a role that there is no slot of.
     """
-
-    def __init__(
-        self, family: CleanFamily, slots: Mapping[str, ReferenceSlot], roles: Sequence[str]
-    ) -> None:
-        self.family = family
-        self.slots = choose_slots(slots, roles)
 
     def takes_together(self, references: EncodedReferences) -> bool:
         """Return True: items without references have noise in their place."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from anymodal.decoders.mechanism import BranchWeights, ReferenceMechanism
+from anymodal.decoders.mechanism import BranchWeights, FamilyReferences
 from anymodal.decoders.pipeline import Network
 from anymodal.decoders.references import (
     EncodedReference,
     EncodedReferences,
-    ReferenceSlot,
-    choose_slots,
 )
 
 
@@ -36,26 +34,12 @@ class HintFamily(Protocol):
         """The argument's value for an item's latents, with its references, at least one."""
 
 
-class HintedReferences(ReferenceMechanism):
+class HintedReferences(FamilyReferences[HintFamily]):
     """Shows a denoiser what is known of its output, and where, beside the noise.
 
     Source: ACE-Step 1.5 (https://github.com/ace-step/ACE-Step-1.5) and Stable Audio 3
     (https://arxiv.org/abs/2605.17991), which were trained so.
-
-    Args:
-        family: whose denoiser it is.
-        slots: those that it may have, by role.
-        roles: those in use.
-
-    Raises:
-        ValueError: a role that there is no slot of.
     """
-
-    def __init__(
-        self, family: HintFamily, slots: Mapping[str, ReferenceSlot], roles: Sequence[str]
-    ) -> None:
-        self.family = family
-        self.slots = choose_slots(slots, roles)
 
     def takes_together(self, references: EncodedReferences) -> bool:
         """Return whether all items have references, or none has: none isn't the same as zeros."""

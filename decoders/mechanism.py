@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from torch import Tensor
 
-from anymodal.decoders.references import EncodedReferences, ReferenceSlot
+from anymodal.decoders.references import EncodedReferences, ReferenceSlot, choose_slots
+
+F = TypeVar("F")
 
 
 class BranchWeights(NamedTuple):
@@ -54,3 +57,20 @@ class ReferenceMechanism(ABC):
     def loss_mask(self, references: EncodedReferences, latents: Tensor) -> Tensor | None:
         """Where latents (B, C, …) carry a loss, in a shape that fits them; None for everywhere."""
         return None
+
+
+class FamilyReferences(ReferenceMechanism, Generic[F]):
+    """A mechanism whose denoiser was trained for references, so that only roles are chosen.
+
+    Args:
+        family: whose denoiser it is.
+        slots: those that it may have, by role.
+        roles: those in use.
+
+    Raises:
+        ValueError: a role that there is no slot of.
+    """
+
+    def __init__(self, family: F, slots: Mapping[str, ReferenceSlot], roles: Sequence[str]) -> None:
+        self.family = family
+        self.slots = choose_slots(slots, roles)

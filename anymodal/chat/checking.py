@@ -48,7 +48,7 @@ class Verifier(Protocol):
 
 @dataclass(frozen=True)
 class ReplyChecker:
-    """How replies are checked and corrected, in Woodpecker's manner.
+    """Checks replies and corrects them, in Woodpecker's manner.
 
     A draft's claims are asked about one by one, with yes or no, beside the media of the
     conversation. Where some aren't borne out, the reply is corrected. Yin et al. 2023,

@@ -34,7 +34,7 @@ their likelihoods."""
 
 @dataclass(frozen=True)
 class ClaimSettings:
-    """How claims are found and asked about.
+    """Settings by which claims are found and asked about.
 
     Args:
         split_prompt: asks a model for the claims of a `{reply}` to a `{question}`, a line each, as

@@ -66,7 +66,7 @@ class PassageReader(ABC):
             yield Sentence(self.name, self._said(sentence))
 
     def _said(self, sentence: str) -> str:
-        """What is said of a sentence."""
+        """The spoken words of a sentence."""
         return sentence
 
     def _begin(self, text: str) -> Iterator[Item]:

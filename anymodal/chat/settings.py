@@ -154,7 +154,7 @@ def check_settings(
 
 
 def _of_decoders(model: ComposedModel, choice: Sampling) -> Sampling:
-    """How tokens are chosen, of which none asks for speech."""
+    """Settings of the choice of tokens, of which none asks for speech."""
     if choice.modalities is None:
         return choice
     names = [name for name in choice.modalities if name not in model.speakers]

@@ -114,7 +114,7 @@ class OwnCrossAttention(Fusion):
         return own & (first[:, None] <= places) & (places < ends[:, None])
 
     def _mask(self, dtype: torch.dtype) -> Tensor:
-        """What is added to scores (B, 1, T, M · N)."""
+        """The mask (B, 1, T, M · N) that is added to scores."""
         media = self.current.media
         assert media is not None, "there are media"
         own = self._own()

@@ -37,7 +37,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "5cab92bdadd8dd2c", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "430bc3171bb03557", ("anymodal.decoders.families", "anymodal.types")
+        1, "032b09e70c9e305a", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "a60f7dfa9cefeb7b", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
@@ -45,7 +45,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.decoders.choosing": PartVersion(
         1, "1aef64a607e7c420", ("anymodal.decoders.retrieval", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "cb430e5ca8f1b701", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "d9f3231e34f36128", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
         1, "2684ffa713023913", ("anymodal.decoders", "anymodal.media")
     ),

@@ -184,7 +184,7 @@ class Media(Content):
 
     @property
     def file_hints(self) -> dict[str, object]:
-        """What `load` is to be told, so that a file saved from this gives all of it back."""
+        """Arguments of `load` by which a file saved from this gives all of it back."""
         return {}
 
     def cut(self, start: float, seconds: float) -> Self:

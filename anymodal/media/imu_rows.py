@@ -130,7 +130,7 @@ def _since(date: datetime | None, origin: datetime | None) -> list[float]:
 
 
 def cells_text(row: Sequence[str], names: Sequence[str]) -> str:
-    """What is wrong with a row of too few or too many cells."""
+    """The fault of a row of too few or too many cells."""
     if len(row) > len(names):
         return (
             f"{len(row)} cells under {len(names)} names; a table with decimal commas needs ; or a "

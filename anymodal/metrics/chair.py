@@ -67,7 +67,7 @@ class Chair(Metric):
         return figures
 
     def tables(self) -> dict[str, MetricTable]:
-        """What is named most often without being there."""
+        """Objects that are named most often without being there."""
         rows: list[list[str | float | int]] = [
             [name, count] for name, count in self.wrong.most_common(_MOST_LISTED)
         ]

@@ -23,6 +23,19 @@ from anymodal.media import Image
 from anymodal.types import Conditioning
 
 
+def normalized_latents(pipeline: Pipeline, frames: Tensor) -> Tensor:
+    """Scaled latents (B, C, T, h, w) of frames (B, 3, T, H, W), as LTX's pipelines have them."""
+    vae = pipeline.vae
+    return torch.as_tensor(
+        pipeline._normalize_latents(
+            vae.encode(frames).latent_dist.mode(),
+            vae.latents_mean,
+            vae.latents_std,
+            vae.config.scaling_factor,
+        )
+    )
+
+
 class Causal(Frames):
     """Films of 1 + n · `group` frames, whose sides are multiples of `step` pixels.
 
@@ -123,15 +136,7 @@ class LTX(Causal):
         return Conditioning(embeds, mask.bool())
 
     def encode(self, batch: Tensor) -> Tensor:
-        vae = self.pipeline.vae
-        return torch.as_tensor(
-            self.pipeline._normalize_latents(
-                vae.encode(batch).latent_dist.mode(),
-                vae.latents_mean,
-                vae.latents_std,
-                vae.config.scaling_factor,
-            )
-        )
+        return normalized_latents(self.pipeline, batch)
 
     def denoise(self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning) -> Tensor:
         pipeline = self.pipeline

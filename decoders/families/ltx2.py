@@ -15,7 +15,7 @@ from torch import Tensor
 
 from anymodal.decoders.calls import decode_any_precision, is_finite, replaced_attribute
 from anymodal.decoders.clean import CleanReferences
-from anymodal.decoders.families.causal_videos import Causal
+from anymodal.decoders.families.causal_videos import Causal, normalized_latents
 from anymodal.decoders.families.flow_images import default
 from anymodal.decoders.families.mel import log_mel
 from anymodal.decoders.mechanism import ReferenceMechanism
@@ -178,15 +178,7 @@ class LTX2(Causal):
 
     def encode_film(self, batch: Tensor) -> Tensor:
         """Scaled latents (B, C, T, h, w) of frames (B, 3, T, H, W)."""
-        vae = self.pipeline.vae
-        return torch.as_tensor(
-            self.pipeline._normalize_latents(
-                vae.encode(batch).latent_dist.mode(),
-                vae.latents_mean,
-                vae.latents_std,
-                vae.config.scaling_factor,
-            )
-        )
+        return normalized_latents(self.pipeline, batch)
 
     def pack_film(self, latents: Tensor) -> Tensor:
         """Latents (B, C, T, h, w) as tokens (B, N, C')."""

@@ -29,7 +29,7 @@ _FIRST_LABEL, _SECOND_LABEL = "label_0", "label_1"
 
 
 class PairScores(NamedTuple):
-    """How the replies of a pair are rated.
+    """Ratings of the two replies of a pair.
 
     Attributes:
         scores: of the chosen and of the rejected one; None where the row has none.

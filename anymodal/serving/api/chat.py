@@ -117,7 +117,7 @@ def _spoken_audio(served: ServedModel) -> dict[str, str]:
 
 
 def _speech_settings(served: ServedModel, body: ChatBody) -> dict[str, Any]:
-    """How a reply is spoken: as a whole where speech is asked for among the modalities."""
+    """Settings of a reply's speech: as a whole where speech is asked for among the modalities."""
     settings: dict[str, Any] = {}
     if {Speech.kind, *_spoken_audio(served)} & {*(body.modalities or ())}:
         settings[PASSAGES] = ALL

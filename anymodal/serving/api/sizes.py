@@ -89,6 +89,6 @@ def _check(served: ServedModel, modality: str, settings: Mapping[str, int]) -> N
 
 
 def _family(served: ServedModel, modality: str) -> object:
-    """What knows a decoder's pipeline; None for a decoder without one."""
+    """The family of a decoder's pipeline; None for a decoder without one."""
     assert served.model is not None, "only models that reply make media"
     return getattr(served.model.decoders[modality], "family", None)

@@ -180,7 +180,7 @@ def media_settings(
 
 
 def media_references(body: MediaBody, served: ServedModel) -> dict[str, int | list[int]]:
-    """What media are made from by modality, which a request may name by its kind of media."""
+    """Places of references by modality, which a request may name by its kind of media."""
     references = body.references or {}
     return {served.makers.get(kind, kind): value for kind, value in references.items()}
 
