@@ -41,11 +41,11 @@ nano: $(DEMO)  ## train the nano model from nothing; stop it and run it again to
 	$(BIN)/anymodal train $(STAGES)/50-perceive.yaml $(STAGES)/60-express.yaml $(STAGES)/70-instruct.yaml
 	$(BIN)/anymodal export runs/nano/instruct/model anymodal/checkpoints/nano --licence apache-2.0
 
-# Two halves that need nothing of each other, one core each.
+# Two halves that need nothing of each other, one core each and about equally long.
 nano-seen: $(DEMO)
-	$(BIN)/anymodal train $(STAGES)/10-picture-autoencoder.yaml $(STAGES)/20-image.yaml $(STAGES)/23-drawings.yaml $(STAGES)/21-video.yaml
+	$(BIN)/anymodal train $(STAGES)/10-picture-autoencoder.yaml $(STAGES)/20-image.yaml $(STAGES)/23-drawings.yaml $(STAGES)/21-video.yaml $(STAGES)/40-pictures.yaml $(STAGES)/41-bind.yaml
 nano-heard: $(DEMO)
-	$(BIN)/anymodal train $(STAGES)/11-sound-autoencoder.yaml $(STAGES)/22-audio.yaml $(STAGES)/12-sound-autoencoder.yaml $(STAGES)/24-sounds.yaml $(STAGES)/30-language.yaml $(STAGES)/31-conversations.yaml $(STAGES)/32-verdicts.yaml $(STAGES)/40-pictures.yaml $(STAGES)/41-bind.yaml
+	$(BIN)/anymodal train $(STAGES)/11-sound-autoencoder.yaml $(STAGES)/22-audio.yaml $(STAGES)/12-sound-autoencoder.yaml $(STAGES)/24-sounds.yaml $(STAGES)/30-language.yaml $(STAGES)/31-conversations.yaml $(STAGES)/32-verdicts.yaml
 
 clean:  ## remove what was built and cached; .venv and runs stay
 	rm -rf build dist *.egg-info demo-out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
