@@ -130,6 +130,13 @@ class TokenUsage:
     cached: int = 0
     completion: int = 0
 
+    def __add__(self, other: TokenUsage) -> TokenUsage:
+        return TokenUsage(
+            self.prompt + other.prompt,
+            self.cached + other.cached,
+            self.completion + other.completion,
+        )
+
 
 class ChoiceScore(NamedTuple):
     """One of the texts that a reply could be.
@@ -174,6 +181,7 @@ class ReplyCheck:
         draft_seconds: that the draft took.
         check_seconds: that claims and questions took.
         correction_seconds: that the correction took.
+        usage: tokens of the questions and of the correction, over all requests.
     """
 
     draft: str
@@ -184,6 +192,7 @@ class ReplyCheck:
     draft_seconds: float = 0.0
     check_seconds: float = 0.0
     correction_seconds: float = 0.0
+    usage: TokenUsage = TokenUsage()
 
     @property
     def wrong(self) -> list[Claim]:
@@ -223,7 +232,8 @@ class Message:
         finish_reason: why a model's reply ended: `stop`, `length` where the limit cut it off, or
             `tool_calls`; None for a message that no model has just written. It doesn't count in
             comparisons.
-        usage: tokens of the reply and of its prompt, likewise.
+        usage: tokens of the reply and of its prompt, likewise; of a reply that was checked, those
+            of the draft, the questions and the correction together.
         choices: of a reply among given texts, their probabilities in the order given, likewise.
         steps: of a reply that called tools, the messages before it: its calls, and their results.
             A conversation that goes on has them between the question and the reply; likewise.

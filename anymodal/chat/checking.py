@@ -14,6 +14,7 @@ from anymodal.chat.batch import reply_many
 from anymodal.chat.claims import (
     Ask,
     ClaimSettings,
+    fill_places,
     split_claims,
     statements_of,
     verify_claims,
@@ -21,7 +22,16 @@ from anymodal.chat.claims import (
 )
 from anymodal.config import suggest
 from anymodal.core import ComposedModel
-from anymodal.types import Claim, ClaimChecked, Done, Event, Message, ReplyCheck, TextDelta
+from anymodal.types import (
+    Claim,
+    ClaimChecked,
+    Done,
+    Event,
+    Message,
+    ReplyCheck,
+    TextDelta,
+    TokenUsage,
+)
 
 if TYPE_CHECKING:
     from anymodal.chat.settings import TextSettings
@@ -169,7 +179,8 @@ def answer_with_check(
     The draft's text is held back, its media's events aren't. Then come a `ClaimChecked` of each
     claim, the text as one `TextDelta`, and `Done`, whose message has a `ReplyCheck`. A draft that
     makes media is told as it is, since its claims may be about these, and so is one where nothing
-    was shown.
+    was shown. The usage of the reply counts the draft, the questions and the correction, as far as
+    who answers tells it; that of the check counts all but the draft.
 
     Args:
         answer: the events of the draft.
@@ -178,7 +189,8 @@ def answer_with_check(
         ask_itself: puts questions to the model that answers.
         seed: of the questions to another verifier.
     """
-    began = time.monotonic()
+    began, used = time.monotonic(), list[TokenUsage]()
+    ask_itself = _counted(ask_itself, used)
     held: list[TextDelta] = []
     draft = yield from _hold_text(answer, held)
     check = ReplyCheck(draft.text, draft_seconds=time.monotonic() - began)
@@ -187,7 +199,9 @@ def answer_with_check(
         draft.check = dataclasses.replace(check, skipped=skipped)
         yield Done(draft)
         return
-    ask = ask_itself if checker.verifier is None else ask_model(checker.verifier, seed)
+    ask = ask_itself
+    if checker.verifier is not None:
+        ask = _counted(ask_model(checker.verifier, seed), used)
     began = time.monotonic()
     media = [medium for message in messages for medium in message.media]
     questions = [message.text for message in messages if message.role == "user"]
@@ -206,9 +220,25 @@ def answer_with_check(
         check = dataclasses.replace(
             check, removed=removed, added=added, correction_seconds=time.monotonic() - began
         )
+    usage = sum(used, TokenUsage())
+    draft.content, draft.check = [text], dataclasses.replace(check, usage=usage)
+    if draft.usage is not None:
+        draft.usage += usage
     yield TextDelta(text)
-    draft.content, draft.check = [text], check
     yield Done(draft)
+
+
+def _counted(ask: Ask, used: list[TokenUsage]) -> Ask:
+    """Questions as before, whose answers' usage is noted."""
+
+    def ask_and_count(
+        conversations: Sequence[list[Message]], choices: Sequence[str] | None
+    ) -> Sequence[Message]:
+        answers = ask(conversations, choices)
+        used.extend(answer.usage for answer in answers if answer.usage is not None)
+        return answers
+
+    return ask_and_count
 
 
 def _hold_text(events: Generator[Event], held: list[TextDelta]) -> Generator[Event, None, Message]:
@@ -245,7 +275,7 @@ def _corrected(
         finish_reason = draft.finish_reason
     else:
         claims = "\n".join(f"- {claim.text}" for claim in wrong)
-        told = checker.prompt.replace("{claims}", claims)
+        told = fill_places(checker.prompt, {"claims": claims})
         (reply,) = ask([[*messages, Message("assistant", draft.text), Message("user", told)]], None)
         text, finish_reason = reply.text.strip(), reply.finish_reason
     return (text if statements_of(text) else checker.nothing_left), finish_reason

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from anymodal.media import Media
@@ -25,6 +25,7 @@ ANSWERS = ("yes", "Yes", "no", "No")
 _SENTENCE = re.compile(r"(?:\d+[.)][ \t]+(?=\S))?\S.*?(?:[.!?]+(?=\s|$)|(?=\n|$))")
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+(.+)$", re.M)
 _WORDS = re.compile(r"\w+")
+_PLACE = re.compile(r"\{\w+\}")
 _DENIAL = re.compile(r"\b(?:no|not|cannot)\b|n['’]t\b")
 
 Ask = Callable[[Sequence[list[Message]], Sequence[str] | None], Sequence[Message]]
@@ -76,7 +77,9 @@ def split_claims(
         return [statements_of(reply) for _, reply in replies]
     places = [place for place, (_, reply) in enumerate(replies) if reply.strip()]
     prompts = [
-        settings.split_prompt.replace("{question}", replies[n][0]).replace("{reply}", replies[n][1])
+        fill_places(
+            settings.split_prompt, dict(zip(("question", "reply"), replies[n], strict=True))
+        )
         for n in places
     ]
     answers = ask([[Message("user", prompt)] for prompt in prompts], None) if prompts else ()
@@ -84,6 +87,14 @@ def split_claims(
     for place, answer in zip(places, answers, strict=True):
         claims[place] = _unique(_BULLET.findall(answer.text) or answer.text.splitlines())
     return claims
+
+
+def fill_places(template: str, texts: Mapping[str, str]) -> str:
+    """A template with texts in their places, such as `{reply}`.
+
+    Braces within the texts stay as they are, and so do other words in braces of the template.
+    """
+    return _PLACE.sub(lambda place: texts.get(place[0][1:-1], place[0]), template)
 
 
 def statements_of(text: str, questions: bool = False) -> list[str]:
@@ -132,7 +143,7 @@ def verify_claims(
 
 
 def _question(claim: str, template: str) -> str:
-    return claim if claim.endswith("?") else template.replace("{claim}", claim)
+    return claim if claim.endswith("?") else fill_places(template, {"claim": claim})
 
 
 def _checked(claim: str, answer: Message, settings: ClaimSettings) -> Claim:

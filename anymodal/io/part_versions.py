@@ -27,7 +27,7 @@ class PartVersion(NamedTuple):
 
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
-    "anymodal.types": PartVersion(1, "c36ac05bea2efa54", ("anymodal.media",)),
+    "anymodal.types": PartVersion(1, "0d7e6789bb1f62a2", ("anymodal.media",)),
     "anymodal.media": PartVersion(1, "5b2aa4fbfecf4f67"),
     "anymodal.encoders": PartVersion(1, "548ec2f0d81f0a44", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "fc35894e5bea7bd4", ("anymodal.encoders",)),

@@ -55,6 +55,22 @@ class Metric(ABC):
                 "have that; add it to the data, or take this metric out"
             )
 
+    def of_single_replies(self, samples: Sequence[EvaluationSample]) -> Metric:
+        """The metric whose figures are those of single replies; itself, unless it needs others.
+
+        Args:
+            samples: all at hand, for what a figure of one of them depends on.
+
+        Raises:
+            ConfigError: if one reply has no figure.
+        """
+        if self.least > 1:
+            raise ConfigError(
+                f"{type(self).__name__} is computed over {self.least} or more replies together "
+                "and scores none alone; take another metric"
+            )
+        return self
+
     def to(self, device: str) -> None:  # noqa: B027 (most compute with nothing that could move)
         """Move what the metric computes with."""
 

@@ -57,7 +57,7 @@ class _Distance(Metric):
     """
 
     needs = ("media",)
-    least = 2  # one point has no spread
+    least = 2  # one point has no spread, so no reply has a distance of its own
 
     def __init__(self, encoder: Encoder | None = None, batch_size: int = 16) -> None:
         if batch_size < 1:

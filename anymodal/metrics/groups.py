@@ -52,6 +52,9 @@ class ByGroup(Metric):
     def check(self, samples: Sequence[EvaluationSample]) -> None:
         self.whole.check(samples)
 
+    def of_single_replies(self, samples: Sequence[EvaluationSample]) -> Metric:
+        return self.whole.of_single_replies(samples)
+
     def to(self, device: str) -> None:
         self.device = device
         self.whole.to(device)

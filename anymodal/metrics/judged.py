@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from anymodal.config import ConfigError
 from anymodal.metrics.base import Metric
 from anymodal.metrics.groups import GroupMeans
+from anymodal.metrics.judge_words import stated_score, without_scales
 
 if TYPE_CHECKING:
     from anymodal.metrics.samples import EvaluationSample
     from anymodal.types import Message
 
-_LINE = re.compile(r"^[^:\n]+:[ *]*([1-5])(?:/5)?[ .*]*$", re.M)
-_WITHIN = re.compile(r"\bscore[ :*]*([1-5])\b", re.I)
+_SCALE = range(1, 6)
+_LINE = re.compile(r"^[^:\n]+:[ *\"]*([1-5])(?:\W{0,4}(?:/|out of) *5)?[^\w\n]*$", re.M)
 
 
 class JudgeScore(Metric):
     """The mean of a judge's scores, over all and by group, each reply's own scores averaged first.
 
-    A reply of the judge has lines such as "Prompt Compliance: 4", or says "Score: 3 (Fair)"; one
-    with neither is `missing`. `mean of groups` weighs every group alike.
+    A reply of the judge has lines such as "Prompt Compliance: 4", or states one score from 1 to 5
+    (see `judge_words`); one with neither is `missing`. `mean of groups` weighs every group alike.
 
     Source: Ye et al. 2025, "ImgEdit: a unified image editing dataset and benchmark",
     https://arxiv.org/abs/2505.20275, and the steps of its evaluation.
@@ -28,6 +31,12 @@ class JudgeScore(Metric):
 
     def __init__(self) -> None:
         self.means = GroupMeans()
+
+    def of_single_replies(self, samples: Sequence[EvaluationSample]) -> Metric:
+        raise ConfigError(
+            "JudgeScore reads what a judge says about a reply, not the reply; take JudgeScorer, "
+            "which asks a judge"
+        )
 
     def _update(self, sample: EvaluationSample, reply: Message) -> bool:
         score = score_in(reply.text)
@@ -43,7 +52,8 @@ class JudgeScore(Metric):
 
 def score_in(text: str) -> float | None:
     """The mean of the scores in a judge's reply, or None where there are none."""
-    scores = [int(score) for score in _LINE.findall(text)] or [
-        int(score) for score in _WITHIN.findall(text)[-1:]
-    ]
-    return sum(scores) / len(scores) if scores else None
+    lines = [int(score) for score in _LINE.findall(without_scales(text))]
+    if lines:
+        return sum(lines) / len(lines)
+    score = stated_score(text)
+    return score if score in _SCALE else None

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anymodal.config import ConfigError
@@ -75,7 +79,8 @@ class WordErrorRate(Metric):
 class Cider(Metric):
     """CIDEr-D of captions (pycocoevalcap): 10 for the references' own words, 0 for others.
 
-    How much a word tells is learned from the references of the samples at hand.
+    How much a word tells is learned from the references of the samples at hand; a single reply's
+    figure (`of_single_replies`) is what it has among all of them.
 
     Source: Vedantam et al. 2015, "CIDEr: consensus-based image description evaluation".
 
@@ -99,6 +104,8 @@ class Cider(Metric):
         if tokenizer == "ptb" and not has_java():
             raise ConfigError("the tokenizer ptb needs Java, and there is no `java`; give words")
         self.tokenizer, self.by_group = tokenizer, by_group
+        self.corpus: _Corpus | None = None
+        self.corpus_digest = ""  # a text that tells it from another
         self.texts: list[list[str]] = []  # of each sample the reply, then its references
         self.groups: list[tuple[str, ...]] = []
         try:
@@ -109,28 +116,67 @@ class Cider(Metric):
             ) from error
         self.scorer: Any = CiderScorer
 
+    def of_single_replies(self, samples: Sequence[EvaluationSample]) -> Cider:
+        """CIDEr-D of one reply at a time, with the words' weights of all samples' references.
+
+        Raises:
+            ConfigError: for fewer than two samples with references.
+        """
+        self.check(samples)
+        references = [[*sample.references] for sample in samples if self.takes(sample)]
+        single = Cider(self.tokenizer)
+        single.corpus = _Corpus(self._document_frequency(references), len(references))
+        single.corpus_digest = hashlib.sha256(json.dumps(references).encode()).hexdigest()[:16]
+        return single
+
+    def _document_frequency(self, references: list[list[str]]) -> dict[tuple[str, ...], float]:
+        scorer = self.scorer()
+        for several in self._words(references):
+            scorer += ("", several)
+        scorer.compute_doc_freq()
+        return dict(scorer.document_frequency)
+
     def _update(self, sample: EvaluationSample, reply: Message) -> bool:
         self.texts.append([reply.text, *sample.references])
         self.groups.append(sample.groups if self.by_group else ())
         return True
 
     def _compute(self) -> dict[str, float]:
-        if self.tokenizer == "words":
-            texts = [[plain(text) for text in several] for several in self.texts]
-        else:
-            texts = _treebank(self.texts)
+        texts = self._words(self.texts)
         names = dict.fromkeys(name for groups in self.groups for name in groups)
         parts = {"cider": texts}
         for name in names:
             pairs = zip(texts, self.groups, strict=True)
             parts[f"cider, {name}"] = [several for several, groups in pairs if name in groups]
-        return {key: self._score(part) for key, part in parts.items() if len(part) >= self.least}
+        least = self.least if self.corpus is None else 1
+        return {key: self._score(part) for key, part in parts.items() if len(part) >= least}
+
+    def _words(self, texts: list[list[str]]) -> list[list[str]]:
+        if self.tokenizer == "words":
+            return [[plain(text) for text in several] for several in texts]
+        return _treebank(texts)
 
     def _score(self, texts: list[list[str]]) -> float:
         scorer = self.scorer()
         for reply, *references in texts:
             scorer += (reply, references)
-        return float(scorer.compute_score()[0])
+        if self.corpus is None:
+            return float(scorer.compute_score()[0])
+        scorer.document_frequency.update(self.corpus.document_frequency)
+        # The library takes the number of samples from the references that it holds.
+        scorer.crefs += [[]] * (self.corpus.num_samples - len(texts))
+        return float(sum(scorer.compute_cider()) / len(texts))
+
+
+@dataclass(frozen=True)
+class _Corpus:
+    """In how many of some samples' references runs of words stand; copies of it are itself."""
+
+    document_frequency: Mapping[tuple[str, ...], float]
+    num_samples: int
+
+    def __deepcopy__(self, memo: object) -> _Corpus:
+        return self
 
 
 def has_java() -> bool:

@@ -11,7 +11,15 @@ import pytest
 from anymodal.chat.checking import ReplyChecker, answer_with_check
 from anymodal.chat.claims import ClaimSettings
 from anymodal.chat.session import Session
-from anymodal.types import ClaimChecked, Done, Event, MediumStarted, Message, TextDelta
+from anymodal.types import (
+    ClaimChecked,
+    Done,
+    Event,
+    MediumStarted,
+    Message,
+    TextDelta,
+    TokenUsage,
+)
 from tests.support.tiny import picture, tiny_model
 
 WHAT = [picture(), "what is this?"]
@@ -25,7 +33,7 @@ class Says:
 
     def stream(self, conversation: Any, *, seed: Any = None, **text: Any) -> Generator[Event]:
         self.asked += conversation
-        yield Done(Message("assistant", self.word))
+        yield Done(Message("assistant", self.word, usage=TokenUsage(7, 2, 3)))
 
 
 def checked(
@@ -60,6 +68,8 @@ def test_wrong_sentences_are_dropped_and_told() -> None:
     assert [claim.text for claim in check.wrong] == ["This is a ball."]
     assert check.draft_seconds > 0 and check.check_seconds > 0
     assert "checked 1 claims in" in str(check) and "taken out: This is a ball." in str(check)
+    draft, answer = tiny_model().chat(WHAT).usage, TokenUsage(7, 2, 3)
+    assert draft is not None and check.usage == answer and message.usage == draft + answer
     (question,) = other.asked
     assert question.media == [picture()]
     assert question.text == "This is a ball. Is that right? Answer yes or no."
@@ -70,7 +80,8 @@ def test_what_is_right_stays_and_a_model_can_check_itself() -> None:
     assert reply.text == "This is a ball." and reply.check is not None
     assert not reply.check.wrong and str(reply.check).endswith("all right")
     own = tiny_model().chat(WHAT, check=True, seed=1).check
-    assert own is not None and len(own.claims) == 1 and 0 <= own.claims[0].probability <= 1
+    assert own is not None and own.usage.prompt > 0
+    assert len(own.claims) == 1 and 0 <= own.claims[0].probability <= 1
     assert tiny_model().chat(WHAT).check is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from anymodal.metrics.groups import ByGroup
+from anymodal.metrics.judge_words import stated_score
 from anymodal.metrics.judged import JudgeScore, score_in
 from anymodal.metrics.texts import WordErrorRate
 from tests.support.samples import figures, reply_of, sample
@@ -23,11 +24,53 @@ from tests.support.samples import figures, reply_of, sample
         ("Score: 2.", 2.0),
         ("I like it.", None),
         ("Compliance: 9", None),
+        ("Score: 9", None),
+        ("Prompt Compliance (1-5): 3\n**Seamlessness**: **4** out of 5", 3.5),
+        ('{\n"Prompt Compliance": 3,\n"Fidelity": "5/5"\n}', 4.0),
         ("", None),
     ],
 )
 def test_scores(text: str, score: float | None) -> None:
     assert score_in(text) == score
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [
+        ("Score (1-5): 4", 4),
+        ("Score [1 – 5]: **4**", 4),
+        ("Score 1-5: 4", 4),
+        ("Score (from 1 (all wrong) to 5 (all right)): 4", 4),
+        ("Score (1 = wrong, 5 = right): 4", 4),
+        ("Score (out of 5): 2", 2),
+        ("Score/5: 4", 4),
+        ("Score between 1 and 5: 3", 3),
+        ("Score (-1 to 1): −0.5", -0.5),
+        ('a line "Score: N", a number from 1 (wrong) to 5 (right).\nScore: 2', 2),
+        ("4/5", 4),
+        ("**4** out of **5**.", 4),
+        ("It misses a dog.\n\n**4**", 4),
+        ('```json\n{"why": "2 dogs", "score": "4/5", "max_score": 5}\n```', 4),
+        ('{"overall_score": 3, "clarity_score": 5}', 3),
+        ("<score>4</score>", 4),
+        ("| Score | 4 |", 4),
+        ("Rating: [[5]]", 5),
+        ("## Score\n\n4", 4),
+        ("Score: 3\nA score of 5 would need the dog", 3),
+        ("I take 1 point off, so I'd give this reply a 4.", 4),
+        ("On a scale of 1 to 5, the reply is a 4.", 4),
+        ("The score is 4 because 2 of 3 things are right.", 4),
+        ("Score: 4 - 1 point off for the dog", 4),
+        ("Highest possible score: 5\nScore for reply 1: 2", 2),
+        ("4, since the dog is missing", 4),
+        ("Score: N/A", None),
+        ("Score: 3-4", None),
+        ("Score: the reply names 2 dogs", None),
+        ("1. The dog is missing.\n2. So is the cat.", None),
+    ],
+)
+def test_a_score_is_read_in_whatever_words(text: str, score: float | None) -> None:
+    assert stated_score(text) == score
 
 
 def test_means_by_group_and_missing_judgements() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from anymodal.evaluation.comparison import PairMessage, copied_parts, row_of_rep
 from anymodal.evaluation.predictor import ModelPredictor
 from anymodal.evaluation.run import part_of_file, reply_file
 from anymodal.media import Audio, Video
-from anymodal.metrics import Cider, WordErrorRate
-from anymodal.metrics.samples import EvaluationSample, SampleMessage
+from anymodal.metrics import Cider, FrechetDistance, Metric, WordErrorRate
+from anymodal.metrics.groups import ByGroup
+from anymodal.metrics.judged import JudgeScore
+from anymodal.metrics.samples import EvaluationSample, SampleFile, SampleMessage
 from anymodal.tools.pairs.configuration import PairMaking
 from anymodal.tools.pairs.scorers import ClaimScorer, JudgeScorer, MetricScorer, ReplyScore, Scorer
 from anymodal.tools.pairs.selection import Selection
@@ -32,7 +35,7 @@ from anymodal.toybox.pairs import OracleScorer, scene_prompts
 from anymodal.types import ChoiceScore, Claim, Message
 from tests.support.samples import write_samples
 from tests.support.scripted import scripted_model
-from tests.support.tiny import picture
+from tests.support.tiny import picture, tiny_model
 
 
 def said(text: str, *more: Any) -> Message:
@@ -68,10 +71,48 @@ def test_a_metric_scores_each_reply_alone() -> None:
     assert scorer.score([(asked(), said("a"))])[0].value is None
     with pytest.raises(ConfigError, match="has no figure 'wer'"):
         MetricScorer(WordErrorRate(), "wer").score([(sample, said("a"))])
-    with pytest.raises(ConfigError, match="Cider is computed over 2 or more replies together"):
-        MetricScorer(Cider())
     with pytest.raises(ConfigError, match="best='low'; did you mean 'lowest'"):
         MetricScorer(WordErrorRate(), best="low")
+
+
+def test_cider_of_one_reply_is_that_among_all() -> None:
+    captions = [("a red ball", "a ball lies there"), ("a drum", "two drums"), ("a big blue bell",)]
+    samples = [asked(references=references) for references in captions]
+    replies = [said(text) for text in ("a red ball", "a bell", "a big blue bell")]
+    together, scorer = Cider(), MetricScorer(Cider())
+    scorer.check(samples)
+    for sample, reply in zip(samples, replies, strict=True):
+        together.update(sample, reply)
+    scores = scorer.score([*zip(samples, replies, strict=True)])
+    values = [score.value or 0.0 for score in scores]
+    assert sum(values) / 3 == pytest.approx(together.compute()["cider"])
+    assert values[2] == pytest.approx(10) and values[0] != values[2]
+    other = MetricScorer(Cider())
+    other.check(samples[:2])
+    assert other.metadata() != scorer.metadata(), "scores among others aren't taken for these"
+    with pytest.raises(ConfigError, match="needs 2 or more samples with `references`"):
+        MetricScorer(Cider()).check(samples[:1])
+
+
+@pytest.mark.parametrize(
+    ("build", "says"),
+    [
+        (
+            lambda: FrechetDistance(tiny_model().encoders["image"]),
+            "FrechetDistance is computed over 2 or more replies",
+        ),
+        (JudgeScore, "take JudgeScorer"),
+        (lambda: ByGroup(JudgeScore), "take JudgeScorer"),
+    ],
+)
+def test_metrics_without_a_figure_of_one_reply_are_refused(
+    build: Callable[[], Metric], says: str
+) -> None:
+    metric, samples = build(), [asked(media=(SampleFile(Path("a"), "image"),))] * 2
+    with pytest.raises(ConfigError, match=says):
+        MetricScorer(metric).check(samples)
+    with pytest.raises(ConfigError, match=says):
+        MetricScorer(metric).score([(sample, said("a")) for sample in samples])
 
 
 def test_a_judge_says_scores(tmp_path: Path) -> None:
@@ -85,6 +126,9 @@ def test_a_judge_says_scores(tmp_path: Path) -> None:
     assert read == [-2, 4, 1]
     (message,) = scorer._conversation(sample, said("a ball", picture()))
     assert message.content == ["Q what is this? A a ball R x", picture()]
+    odd = asked("what is {reply}?", references=("{question}",))
+    (message,) = scorer._conversation(odd, said("{references} {x}"))
+    assert message.text == "Q what is {reply}? A {references} {x} R {question}"
     (score,) = JudgeScorer(judge, tmp_path / "judge.txt", "grade (.)").score([(sample, said("a"))])
     assert score.value is None
     (tmp_path / "judge.txt").write_text("{question}")
@@ -110,6 +154,8 @@ def test_claims_are_sentences_or_what_a_model_writes_down() -> None:
         [],
     ]
     assert [message.text for message in prompts] == ["what?: a red ball"]
+    split_claims(ask, [("{reply}", "{claim}")], settings)
+    assert prompts[-1].text == "{reply}: {claim}"
     with pytest.raises(ValueError, match="lacks {claim}"):
         ClaimSettings(question="Is it?")
     choices = [ChoiceScore("yes", 0.2, 0.0), ChoiceScore("No", 0.1, 0.0), ChoiceScore("x", 0.7, 0)]

@@ -13,16 +13,22 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from anymodal.chat.claims import QUESTION, SPLIT_PROMPT, ClaimSettings, split_claims, verify_claims
+from anymodal.chat.claims import (
+    QUESTION,
+    SPLIT_PROMPT,
+    ClaimSettings,
+    fill_places,
+    split_claims,
+    verify_claims,
+)
 from anymodal.config import ConfigError, suggest
 from anymodal.evaluation.predictor import ModelPredictor, Predictor
 from anymodal.metrics import Metric
+from anymodal.metrics.judge_words import stated_score
 from anymodal.metrics.samples import EvaluationSample
 from anymodal.model import AnyModal
 from anymodal.types import Claim, Message
 
-_NUMBER = r"score\W*?(-?\d+(?:\.\d+)?)"
-"""What a judge says: `Score: 4`, the last of several."""
 HIGHEST, LOWEST = "highest", "lowest"
 Details = Mapping[str, object]
 
@@ -78,29 +84,33 @@ class Scorer(ABC):
 class MetricScorer(Scorer):
     """A figure of a metric of `anymodal eval files`, of each reply alone.
 
+    CIDEr takes the weights of words from the references of all prompts. Fréchet and kernel
+    distances compare sets of media, so a reply has none, and `JudgeScore` reads a judge's words.
+
     Args:
         metric: one that has taken in nothing yet.
         figure: the name of its figure; its first where None.
         best: whether the `highest` or the `lowest` figure is the best.
 
     Raises:
-        ConfigError: for a metric over several replies together, such as CIDEr, or another `best`.
+        ConfigError: for another `best`; at `check` and `score` for a metric that has no figure of
+            one reply.
     """
 
     def __init__(self, metric: Metric, figure: str | None = None, best: str = HIGHEST) -> None:
         if best not in (HIGHEST, LOWEST):
             raise ConfigError(f"best={best!r}{suggest(best, (HIGHEST, LOWEST))}; give {HIGHEST} or "
                               f"{LOWEST}")  # fmt: skip
-        if metric.least > 1:
-            raise ConfigError(
-                f"{type(metric).__name__} is computed over {metric.least} or more replies together "
-                "and scores none alone; take another metric"
-            )
         self.metric, self.figure, self.best = metric, figure, best
         self.name = type(metric).__name__
+        self._is_single = False
 
     def check(self, samples: Sequence[EvaluationSample]) -> None:
         self.metric.check(samples)
+        self._take_single(samples)
+
+    def _take_single(self, samples: Sequence[EvaluationSample]) -> None:
+        self.metric, self._is_single = self.metric.of_single_replies(samples), True
 
     def to(self, device: str) -> None:
         self.metric.to(device)
@@ -114,6 +124,8 @@ class MetricScorer(Scorer):
         return json.dumps([self.name, sorted(settings.items()), self.figure, self.best])
 
     def score(self, replies: Sequence[Scored]) -> list[ReplyScore]:
+        if not self._is_single:  # without prompts to check, these are all there are
+            self._take_single([sample for sample, _ in replies])
         return [self._alone(sample, reply) for sample, reply in replies]
 
     def _fresh(self) -> Metric:
@@ -130,7 +142,9 @@ class MetricScorer(Scorer):
             return ReplyScore(None, {"error": str(error)})
         if metric.count == metric.missing:
             return ReplyScore(None, {"error": "there is nothing to measure"})
-        figures = metric.compute()
+        figures = {name: value for name, value in metric.compute().items() if name != "count"}
+        if not figures:
+            raise ConfigError(f"{self.name} has no figure of one reply; take another metric")
         name = self.figure or next(iter(figures))
         if name not in figures:
             raise ConfigError(
@@ -152,8 +166,9 @@ class JudgeScorer(Scorer):
         judge: the model, or a predictor such as `evaluation.endpoint.EndpointPredictor`.
         prompt: a file with what the judge is told. `{question}`, `{reply}` and `{references}` in it
             stand for these.
-        pattern: what its score looks like, as a regular expression whose first group is the number;
-            the last that is found counts.
+        pattern: what its score looks like, as a regular expression whose first group is the number,
+            of which the last counts; None reads what judges usually say, see
+            `metrics.judge_words.stated_score`.
         batch_size: replies that are judged at once.
         seed: of what the judge says.
         settings: of a local model's text, such as `max_new_tokens`.
@@ -166,7 +181,7 @@ class JudgeScorer(Scorer):
         self,
         judge: Predictor | AnyModal,
         prompt: str | Path,
-        pattern: str = _NUMBER,
+        pattern: str | None = None,
         batch_size: int = 8,
         seed: int = 0,
         **settings: Any,
@@ -174,15 +189,11 @@ class JudgeScorer(Scorer):
         self.judge = predictor_of(judge, batch_size, {"max_new_tokens": 256, **settings})
         self.batch_size, self.seed = batch_size, seed
         self.prompt = read_prompt(prompt, "{reply}")
-        try:
-            self.pattern = re.compile(pattern, re.I)
-        except re.error as error:
-            raise ConfigError(f"pattern={pattern!r} is no regular expression: {error}") from error
-        if not self.pattern.groups:
-            raise ConfigError(f"pattern={pattern!r} has no group; put the number's in brackets")
+        self.pattern = None if pattern is None else _number_pattern(pattern)
 
     def metadata(self) -> str:
-        state = [self.judge.metadata(), self.prompt, self.pattern.pattern, self.seed]
+        pattern = self.pattern and self.pattern.pattern
+        state = [self.judge.metadata(), self.prompt, pattern, self.seed]
         return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
 
     def score(self, replies: Sequence[Scored]) -> list[ReplyScore]:
@@ -191,23 +202,39 @@ class JudgeScorer(Scorer):
 
     def _conversation(self, sample: EvaluationSample, reply: Message) -> list[Message]:
         asked = sample.conversation()
-        text = self.prompt
-        for name, value in (
-            ("{question}", last_question(asked)),
-            ("{references}", "\n".join(sample.references)),
-            ("{reply}", reply.text),
-        ):
-            text = text.replace(name, value)
+        text = fill_places(
+            self.prompt,
+            {
+                "question": last_question(asked),
+                "references": "\n".join(sample.references),
+                "reply": reply.text,
+            },
+        )
         media = [medium for message in asked for medium in message.media]
         return [Message("user", [*media, text, *reply.media])]
 
     def _read(self, answer: Message) -> ReplyScore:
-        found = [each for each in self.pattern.finditer(answer.text) if each[1]]
-        try:
-            value = float(found[-1][1]) if found else None
-        except ValueError:
-            value = None
-        return ReplyScore(value, {"judge": answer.text})
+        if self.pattern is None:
+            return ReplyScore(stated_score(answer.text), {"judge": answer.text})
+        numbers = [each[1] for each in self.pattern.finditer(answer.text) if each[1]]
+        return ReplyScore(_number(numbers[-1]) if numbers else None, {"judge": answer.text})
+
+
+def _number_pattern(pattern: str) -> re.Pattern[str]:
+    try:
+        compiled = re.compile(pattern, re.I)
+    except re.error as error:
+        raise ConfigError(f"pattern={pattern!r} is no regular expression: {error}") from error
+    if not compiled.groups:
+        raise ConfigError(f"pattern={pattern!r} has no group; put the number's in brackets")
+    return compiled
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 class ClaimScorer(Scorer):
