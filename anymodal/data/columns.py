@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from anymodal.config import suggest
 from anymodal.data.containers import Row, RowSource
+from anymodal.data.containers.folders import FILE_NAME, NAMES_FILES
 from anymodal.data.entry_keys import TURNS, is_empty
 from anymodal.media import Media
 from anymodal.media.base import kind_of_suffix
 
-_FILE = "file_name"
-"""The column of Hugging Face's folders that names the row's media file; `X_file_name` names the one
-of a column X, and `X_file_names` several."""
-_NAMES_FILES = re.compile(rf"(?:.+_)?{_FILE}s?")  # profile_name is none
 _CAPTIONS = ("text",)
 """Columns that hold a caption where a row has one medium and no conversation."""
 
@@ -76,7 +72,7 @@ def _with_kinds(entry: Row, kinds: Mapping[str, str]) -> Row:
 
 def _with_files(entry: Row) -> Row:
     """Files that a folder's table names, under keys that tell their kinds."""
-    for column in [key for key in entry if _NAMES_FILES.fullmatch(key)]:
+    for column in [key for key in entry if NAMES_FILES.fullmatch(key)]:
         value = entry[column]
         names = value if isinstance(value, list) else [value]
         if is_empty(value) or not all(isinstance(name, str) for name in names):
@@ -98,7 +94,7 @@ def _with_files(entry: Row) -> Row:
 
 def _key_of_files(column: str, kind: str) -> str:
     """The key of a kind's files: M for `file_name`, `X_M` for `X_file_name`, `Ms` for several."""
-    name = column.removesuffix("s").removesuffix(_FILE).removesuffix("_")
+    name = column.removesuffix("s").removesuffix(FILE_NAME).removesuffix("_")
     if column.endswith("s"):
         return f"{name.removesuffix('s')}s" if kind in name else f"{kind}s"
     return name if kind in name else f"{name}_{kind}" if name else kind
@@ -110,7 +106,7 @@ def file_column(key: str, value: object) -> str:
     kinds = {kind_of_suffix(PurePath(str(name)).suffix) for name in names}
     for kind in Media.kinds:
         if kinds == {kind} and key == (f"{kind}s" if isinstance(value, list) else kind):
-            return f"{key}_{_FILE}s" if isinstance(value, list) else _FILE
+            return f"{key}_{FILE_NAME}s" if isinstance(value, list) else FILE_NAME
     return key
 
 

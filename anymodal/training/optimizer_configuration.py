@@ -14,8 +14,9 @@ from anymodal.training.schedules import SCHEDULES, rate_at
 
 TINY, HUGE = 1e-12, 1e12
 """The least of what must be more than 0, and the most of what has no limit."""
-UNFIT = ("LBFGS", "Optimizer", "SparseAdam")
-"""Classes of `torch.optim` that no run can use: they need closures, or sparse gradients."""
+UNFIT = ("LBFGS", "Muon", "Optimizer", "SparseAdam")
+"""Classes of `torch.optim` that can't have all that trains: they need closures, sparse gradients,
+or matrices alone, which `optimizer.muon` names."""
 
 
 @dataclass
@@ -140,6 +141,11 @@ class OptimizerConfig:
             )
         if self.algorithm is not None and (self.fused or self.muon.params):
             raise ConfigError("optimizer.algorithm takes the place of fused AdamW and of Muon")
+        if self.algorithm is not None and self.betas != OptimizerConfig().betas:
+            raise ConfigError(
+                "optimizer.betas are AdamW's own; give another optimizer its arguments in "
+                "algorithm, as {_target_: torch.optim.NAdam, betas: [0.9, 0.99]}"
+            )
         for schedule in [self.schedule, *(self.of_group(name).schedule for name in self.groups)]:
             if schedule not in SCHEDULES:
                 raise ConfigError(f"no schedule {shorten(schedule)}{suggest(schedule, SCHEDULES)}")
@@ -159,5 +165,7 @@ def _optimizer_name(name: str) -> str:
     if name not in names:
         by_letters = {each.lower(): each for each in names}
         hint = suggest(by_letters.get(name.lower(), name), names)
+        if name.lower() == "muon":
+            hint = "; Muon takes matrices alone, so name them by optimizer.muon.params"
         raise ConfigError(f"optimizer.algorithm: torch.optim has no {shorten(name)} to use{hint}")
     return name

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from anymodal.config import resolve_target
+from anymodal.config import ConfigError, resolve_target
 from anymodal.training.optimizer_configuration import OptimizerConfig
 from anymodal.training.trainable import match_names
 
@@ -196,7 +196,12 @@ def _optimizer_of(
         arguments: dict[str, Any] = {"params": groups, "lr": settings.lr}
         target = resolve_target(settings.algorithm["_target_"], ["torch.optim", *trusted_packages])
         more = {key: value for key, value in settings.algorithm.items() if key != "_target_"}
-        optimizer: Optimizer = target(**arguments, **more)
+        try:
+            optimizer: Optimizer = target(**arguments, **more)
+        except (TypeError, ValueError) as error:
+            name = settings.algorithm["_target_"]
+            raise ConfigError(f"optimizer.algorithm={name} can't be built: {error}") from error
+        _refuse_weight_decay(optimizer, settings)
         return optimizer
     first, second = settings.betas
     fused = settings.fused
@@ -213,6 +218,19 @@ def _optimizer_of(
         adjust_lr_fn="match_rms_adamw",
     )
     return MuonAdamW(muon, adamw)
+
+
+def _refuse_weight_decay(optimizer: Optimizer, settings: OptimizerConfig) -> None:
+    """Refuse a weight decay of one's own that the optimizer doesn't know."""
+    decays = {"weight_decay": settings.weight_decay} | {
+        f"groups.{name}.weight_decay": group.weight_decay for name, group in settings.groups.items()
+    }
+    for name, value in decays.items():
+        is_own = value not in (None, 0.0, OptimizerConfig.weight_decay)
+        if is_own and "weight_decay" not in optimizer.defaults:
+            raise ConfigError(
+                f"optimizer.{name}={value:g} is unknown to {type(optimizer).__name__}; leave it out"
+            )
 
 
 def _grouped(names: Iterable[str], groups: Iterable[str]) -> dict[str, list[str]]:

@@ -105,6 +105,7 @@ class Progress:
         """Write it into a checkpoint."""
         checkpoint["batches"] = self.batches
         checkpoint["samples"] = self.batches * self._drawn_at_once
+        checkpoint["processes"] = collectives.world_size()
         checkpoint["skipped"] = [self.skipped_in_row, self.skipped_in_all]
 
     def load(self, checkpoint: dict[str, Any]) -> None:

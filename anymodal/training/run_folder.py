@@ -100,11 +100,12 @@ def open_run(path: str | Path, trusted_packages: Iterable[str] = ()) -> Objectiv
     trusted = json.dumps([*trusted_packages])
     run = read_run(checkpoint.parent.parent / RUN_FILE, [f"trusted_packages={trusted}"])
     run.output_dir = str(checkpoint.parent.parent)  # it may have been moved
-    state, buffers, step = _weights(checkpoint)  # before the model, which may take minutes
+    content = _content(checkpoint)  # before the model, which may take minutes
     objective = build_objective(run, None)[0]
     names = freeze_all_but(objective.model, run.stage.trainable)
     cast_weights(objective.model, run.precision)
     weights = dict(objective.model.named_parameters())
+    state = _weights(content)
     if set(names) != set(state):
         differing = sorted(set(names) ^ set(state))[:5]
         raise ConfigError(
@@ -114,30 +115,32 @@ def open_run(path: str | Path, trusted_packages: Iterable[str] = ()) -> Objectiv
     with torch.no_grad():
         for name in names:
             weights[name].copy_(state[name])
-    load_buffers(objective.model, buffers)
+    load_buffers(objective.model, content.get("buffers", {}))
     objective.model.eval()
-    add_stage(objective.model, run, step)
+    step, processes = int(content["global_step"]), int(content.get("processes", 1))
+    add_stage(objective.model, run, step, num_processes=processes)
     return objective
 
 
-def _weights(checkpoint: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], int]:
-    """The weights in a checkpoint by their names in the model, averaged where there is an average;
-    its buffers, and its step.
+def _content(checkpoint: Path) -> dict[str, Any]:
+    """What a checkpoint holds.
 
     Raises:
-        ConfigError: if there is no checkpoint.
+        ConfigError: if there is none.
     """
     if checkpoint.name == BEST:
         if not checkpoint.is_file():
             raise ConfigError(f"there is no {checkpoint}; it comes with a run's validation")
-        content = read_checkpoint(checkpoint)
-    else:
-        if resumable(checkpoint) is None:
-            raise ConfigError(
-                f"there is no {checkpoint} yet; the run writes one every `save_every` steps"
-            )
-        content = AtomicCheckpointIO().load_checkpoint(checkpoint)
+        return read_checkpoint(checkpoint)
+    if resumable(checkpoint) is None:
+        raise ConfigError(
+            f"there is no {checkpoint} yet; the run writes one every `save_every` steps"
+        )
+    return AtomicCheckpointIO().load_checkpoint(checkpoint)
+
+
+def _weights(content: dict[str, Any]) -> dict[str, Tensor]:
+    """A checkpoint's weights by their names in the model, averaged where there is an average."""
     average = content.get("callbacks", {}).get("MovingAverage", {}).get("average", {})
     state: dict[str, Tensor] = content["state_dict"]
-    weights = {name.removeprefix("model."): average.get(name, v) for name, v in state.items()}
-    return weights, content.get("buffers", {}), int(content["global_step"])
+    return {name.removeprefix("model."): average.get(name, v) for name, v in state.items()}

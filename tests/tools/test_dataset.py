@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -166,13 +167,30 @@ def test_rows_that_share_a_medium_stay_together(tmp_path: Path) -> None:
         assert sum(group <= {*rows} for rows in parts.values()) == 1
 
 
+def test_splitting_keeps_no_texts_in_memory(tmp_path: Path) -> None:
+    texts = [f"{n} {'a' * 20_000}" for n in [*range(100), 7]]
+    entries = [{"messages": [{"role": "user", "content": text}]} for text in texts]
+    (tmp_path / "a.jsonl").write_text(lines(entries))
+    source = Conversations(tmp_path / "a.jsonl")
+    tracemalloc.start()
+    parts = split_rows(source, SplitRule({"train": 0.5, "test": 0.5}))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 500_000
+    assert sorted([*parts["train"], *parts["test"]]) == [*range(101)]
+    assert any({7, 100} <= {*rows} for rows in parts.values()), "equal rows stay together"
+
+
 def test_rows_of_parts(tmp_path: Path) -> None:
     entries = [{"image": "0.png", "caption": str(n), "person": n % 4} for n in range(12)]
     (tmp_path / "a.jsonl").write_text(lines(entries))
     source = Conversations(tmp_path / "a.jsonl", ignore=[])
     rule = SplitRule({"train": 1.0, "test": 0.0}, by="person", put={"1": "test", "3": "test"})
     parts = split_rows(source, rule)
-    assert parts == {"train": [0, 2, 4, 6, 8, 10], "test": [1, 3, 5, 7, 9, 11]}
+    assert {name: [*rows] for name, rows in parts.items()} == {
+        "train": [0, 2, 4, 6, 8, 10],
+        "test": [1, 3, 5, 7, 9, 11],
+    }
     for rule, says in (
         (SplitRule({"a": 1.0}, by="nobody"), "a.jsonl, line 1: there is nothing in 'nobody'"),
         (SplitRule({"a": 1.0}, by="person", put={"9": "a"}), "no row has '9' in 'person'"),

@@ -138,6 +138,8 @@ def test_an_optimizer_by_name_trains_and_goes_on(tmp_path: Path, name: str) -> N
     [
         ({"algorithm": "sgd"}, "torch.optim has no 'sgd' to use; did you mean 'SGD'"),
         ({"algorithm": "LBFGS"}, "torch.optim has no 'LBFGS' to use"),
+        ({"algorithm": "Muon"}, "Muon takes matrices alone, so name them by optimizer.muon"),
+        ({"algorithm": "NAdam", "betas": [0.8, 0.9]}, "betas are AdamW's own"),
         ({"groups": {"layer.*": {"lr": 0.0}}}, r"optimizer\.groups\.layer\.\*\.lr must be more"),
         ({"groups": {"layer.*": {"ls": 1.0}}}, "no key.*ls"),
         ({"groups": {"layer.*": {"schedule": "cosin"}}}, "did you mean 'cosine'"),
@@ -148,6 +150,20 @@ def test_wrong_optimizers_and_groups_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         read_run(write(tmp_path, optimizer=optimizer))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "message"),
+    [
+        ({"algorithm": {"_target_": "torch.optim.Muon"}}, "can't be built: Muon only supports 2D"),
+        ({"algorithm": "Rprop", "weight_decay": 0.1}, "weight_decay=0.1 is unknown to Rprop"),
+    ],
+)
+def test_optimizers_that_do_not_fit_are_refused(
+    tmp_path: Path, optimizer: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train(write(tmp_path, optimizer=optimizer))
 
 
 def test_a_group_of_nothing_is_refused(tmp_path: Path) -> None:

@@ -27,6 +27,10 @@ _WORD = re.compile(r"[A-Za-z]+")
 
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet", "metadata.tsv")
 """Tables beside media files, with their names under `file_name`."""
+FILE_NAME = "file_name"
+"""The column of Hugging Face's folders that names the row's media file; `X_file_name` names the one
+of a column X, and `X_file_names` several."""
+NAMES_FILES = re.compile(rf"(?:.+_)?{FILE_NAME}s?")  # profile_name is none
 TABLES = {
     ".json": "JSON",
     ".jsonl": "JSON Lines",
@@ -50,10 +54,12 @@ class FolderContent(NamedTuple):
     Args:
         paths: files, or one folder of media.
         folder: where relative names of media start; None for that of each file.
+        split: whose rows are meant, where a table has those of several; None for all.
     """
 
     paths: list[Path]
     folder: Path | None = None
+    split: str | None = None
 
 
 def suffix_of(name: str) -> str:
@@ -83,12 +89,7 @@ def content_of(folder: Path, split: str | None) -> FolderContent:
         names = [entry["filename"] for entry in entries if isinstance(entry, dict)]
         return FolderContent([folder / Path(name).name for name in names], folder)
     if table := next((folder / name for name in METADATA if (folder / name).is_file()), None):
-        if split is not None:
-            raise ValueError(
-                f"{table} has the rows of all splits, so {split!r} can't be chosen; write a table "
-                f"for each, as {folder / split / table.name}, or leave split out"
-            )
-        return FolderContent([table])
+        return FolderContent([table], split=split)
     files = _tables(folder) or _tables(folder / "data")
     if files:
         return FolderContent(_of_one_kind(of_split(files, split, folder), folder))

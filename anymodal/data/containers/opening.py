@@ -18,6 +18,7 @@ from anymodal.data.containers.json_array import JsonArray
 from anymodal.data.containers.json_lines import JsonLines, looks_like_lines
 from anymodal.data.containers.media_folder import MediaFolder
 from anymodal.data.containers.shards import TarRows
+from anymodal.data.containers.split_rows import SplitRows
 from anymodal.data.containers.tables import CsvRows
 
 
@@ -59,7 +60,8 @@ def open_rows(
                 files.append(_Place(each, folder))
             elif Path(each).is_dir():
                 content = content_of(Path(each), split)
-                files += [_Place(path, folder or content.folder) for path in content.paths]
+                home = folder or content.folder
+                files += [_Place(path, home, content.split) for path in content.paths]
             else:
                 named.append(Path(each))
                 files.append(_Place(Path(each), folder))
@@ -74,10 +76,15 @@ def open_rows(
 
 
 class _Place(NamedTuple):
-    """A file, and the folder where its names of media start; None for its own."""
+    """A file, and the folder where its names of media start; None for its own.
+
+    Attributes:
+        split: whose rows are meant of a table with those of several; None for all.
+    """
 
     path: Path | str
     folder: str | Path | None
+    split: str | None = None
 
 
 def _chained(parts: list[RowSource], broken: list[BrokenFile]) -> RowSource:
@@ -99,18 +106,23 @@ def _open_all(
     """The containers of files, and those files that are none."""
     parts: list[RowSource] = []
     broken: list[BrokenFile] = []
-    for file, folder in files:
-        home = Path(folder) if folder is not None else None
+    for place in files:
         if len(files) == 1:
-            return [_open(file, home, remote, index_dir)], []
+            return [_open_split(place, remote, index_dir)], []
         try:
-            parts.append(_open(file, home, remote, index_dir))
+            parts.append(_open_split(place, remote, index_dir))
         # Not OSError: a disk or a host that fails may answer again, and then hold other samples.
         except ValueError as error:
-            broken.append(BrokenFile(str(file), str(error)))
+            broken.append(BrokenFile(str(place.path), str(error)))
     if not parts:
         raise ValueError(f"none of the {len(files)} files can be read; {broken[0].reason}")
     return parts, broken
+
+
+def _open_split(place: _Place, remote: bool, index_dir: str | Path | None) -> RowSource:
+    home = Path(place.folder) if place.folder is not None else None
+    rows = _open(place.path, home, remote, index_dir)
+    return rows if place.split is None else SplitRows(rows, place.split, index_dir)
 
 
 def _open(

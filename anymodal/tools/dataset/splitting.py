@@ -6,7 +6,8 @@ import hashlib
 import json
 import math
 import posixpath
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from anymodal.config import suggest
@@ -15,6 +16,9 @@ from anymodal.data.row_samples import RowSamples
 from anymodal.tools.dataset.conversion import prefix_of
 from anymodal.tools.dataset.media_values import map_media
 from anymodal.tools.dataset.statistics import Sample
+
+_KEY_BYTES = 16
+"""Of the digest that stands for a medium, or for a row without any."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ class SplitRule:
 def keys_of(entry: Row, by: str | None, home: str = "") -> list[str]:
     """The values of a row that it shares with those that it must stay together with.
 
+    Of media, and of a row without any, they are digests, so that a long one takes no memory.
+
     Args:
         entry: the row.
         by: the column that has it; None for its media.
@@ -84,18 +90,24 @@ def keys_of(entry: Row, by: str | None, home: str = "") -> list[str]:
         content = value.get("bytes") or value.get("path") if isinstance(value, Mapping) else value
         if isinstance(content, str) and not content.startswith("data:"):
             content = posixpath.normpath(f"{home}{content}")
-        media.append(hashlib.sha256(repr(content).encode()).hexdigest())
+        media.append(_digest(repr(content)))
         return value
 
     map_media(entry, note)
-    return media or [json.dumps(entry, sort_keys=True, default=repr)]
+    return media or [_digest(json.dumps(entry, sort_keys=True, default=repr))]
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(
+        text.encode("utf-8", "surrogatepass"), digest_size=_KEY_BYTES
+    ).hexdigest()
 
 
 class Groups:
     """Rows that share a value, directly or through others."""
 
     def __init__(self) -> None:
-        self._parents: dict[str, str] = {}
+        self._parents: dict[str, str] = {}  # of values that were joined alone
 
     def add(self, keys: Sequence[str]) -> None:
         """Join the groups of some values."""
@@ -109,7 +121,7 @@ class Groups:
     def name(self, key: str) -> str:
         """The name of a value's group: the smallest value in it."""
         path = []
-        while (parent := self._parents.setdefault(key, key)) != key:
+        while (parent := self._parents.get(key, key)) != key:
             path.append(key)
             key = parent
         for each in path:
@@ -124,25 +136,42 @@ def split_rows(source: RowSamples[Sample], rule: SplitRule) -> dict[str, Sequenc
         ValueError: if a row can't be read or dealt, with its place, a value of `put` isn't there,
             or a part has no rows.
     """
-    parts: dict[str, list[int]] = {name: [] for name in rule.shares}
-    joined, keys = Groups(), list[str]()
+    parts = {name: array("q") for name in rule.shares}
+    unseen = {*rule.put}
+    for index, group in enumerate(_groups_of_rows(source, rule.by)):
+        unseen.discard(group)
+        parts[rule.part(group)].append(index)
+    empty = next((name for name, rows in parts.items() if not rows), None)
+    if not unseen and empty is None:
+        return dict(parts)
+    groups = {*_groups_of_rows(source, rule.by)}  # once more, since all of them may be many
+    if unseen:
+        missing = min(unseen)
+        raise ValueError(f"no row has {missing!r} in {rule.by!r}{suggest(missing, groups)}")
+    raise ValueError(
+        f"part {empty!r} has no rows: there are {len(source):,} rows"
+        + (f" of {len(groups)} groups" if len(groups) < len(source) else "")
+        + "; give it a larger share, or put groups into it"
+    )
+
+
+def _groups_of_rows(source: RowSamples[Sample], by: str | None) -> Iterator[str]:
+    """The group of each row, in order."""
+    if by is not None:
+        yield from (value for (value,) in _keys_of_rows(source, by))
+        return
+    joined, keys = Groups(), bytearray()
+    for own in _keys_of_rows(source, by):
+        joined.add(own)
+        keys += bytes.fromhex(own[0])
+    for start in range(0, len(keys), _KEY_BYTES):
+        yield joined.name(keys[start : start + _KEY_BYTES].hex())
+
+
+def _keys_of_rows(source: RowSamples[Sample], by: str | None) -> Iterator[list[str]]:
     for index in range(len(source)):
         entry = source.entry(index)
         try:
-            own = keys_of(entry, rule.by, prefix_of(source.rows.home(index), source.folder) or "")
+            yield keys_of(entry, by, prefix_of(source.rows.home(index), source.folder) or "")
         except ValueError as error:
             raise ValueError(f"{source.rows.place(index)}: {error}") from error
-        joined.add(own)
-        keys.append(own[0])
-    groups = {joined.name(key) for key in keys}
-    for index, key in enumerate(keys):
-        parts[rule.part(joined.name(key))].append(index)
-    if missing := sorted(set(rule.put) - groups):
-        raise ValueError(f"no row has {missing[0]!r} in {rule.by!r}{suggest(missing[0], groups)}")
-    if empty := [name for name, rows in parts.items() if not rows]:
-        raise ValueError(
-            f"part {empty[0]!r} has no rows: there are {len(source):,} rows"
-            + (f" of {len(groups)} groups" if len(groups) < len(source) else "")
-            + "; give it a larger share, or put groups into it"
-        )
-    return dict(parts)

@@ -42,13 +42,12 @@ def settings_of(run: Run) -> dict[str, Any]:
     return settings
 
 
-def add_session(folder: Path, step: int, source: Path | None = None) -> None:
+def add_session(folder: Path, step: int) -> None:
     """Add to `environment.json` what a session of a run was started with.
 
     Args:
         folder: of the run.
         step: at which the session begins.
-        source: a folder whose git state matters beside the current one's.
     """
     path = folder / ENVIRONMENT
     sessions = read_sessions(path)
@@ -64,7 +63,7 @@ def add_session(folder: Path, step: int, source: Path | None = None) -> None:
         "python": sys.version.split()[0],
         "platform": platform.platform(),
         "device": device_name(),
-        "git": git_state(source or Path.cwd()),
+        "git": git_state(Path.cwd()),
         # Those of the session before, where this one has none.
         "packages": packages if packages != before else None,
     }

@@ -10,6 +10,7 @@ from torch import nn
 
 from anymodal import __version__
 from anymodal.core import ComposedModel
+from anymodal.distributed import collectives
 from anymodal.io.sources import REPOSITORY
 from anymodal.io.training_records import StageRecord
 from anymodal.training.configuration import Run
@@ -18,7 +19,13 @@ from anymodal.training.report.history import read_history
 PREFIX = "validation/"
 
 
-def add_stage(model: nn.Module, run: Run, step: int, figures_step: int | None = None) -> None:
+def add_stage(
+    model: nn.Module,
+    run: Run,
+    step: int,
+    figures_step: int | None = None,
+    num_processes: int | None = None,
+) -> None:
     """Note a run in the records of its model, if it is a composed one.
 
     Args:
@@ -26,6 +33,7 @@ def add_stage(model: nn.Module, run: Run, step: int, figures_step: int | None = 
         run: which has trained it.
         step: up to which.
         figures_step: of the validation that its weights had, if it wasn't the last one.
+        num_processes: that trained together; None for those of now.
     """
     if not isinstance(model, ComposedModel):
         return
@@ -35,7 +43,9 @@ def add_stage(model: nn.Module, run: Run, step: int, figures_step: int | None = 
         "losses": {name: _weight(node) for name, node in run.stage.losses.items()},
         "data": list(dict.fromkeys(data_names(run.data))),
         "step": step,
-        "batch_size": run.batch_size * run.accumulate_grad_batches,
+        "batch_size": run.batch_size
+        * run.accumulate_grad_batches
+        * (num_processes or collectives.world_size()),
         "figures": _figures(run, step if figures_step is None else figures_step),
         "anymodal": __version__,
     }

@@ -99,6 +99,7 @@ class BestWeights:
             "buffers": trained_buffers(model),
             "global_step": step,
             "monitor": self.settings.monitor,
+            "processes": collectives.world_size(),
         }
         with replacing(self.path) as temporary:
             torch.save({**record, "value": value}, temporary)

@@ -121,9 +121,28 @@ def test_a_saved_data_set_has_its_splits(tmp_path: Path) -> None:
         open_rows(folder, split="train")
 
 
+def test_a_table_at_the_root_has_splits_by_the_folders_of_its_files(tmp_path: Path) -> None:
+    rows = [f"{split}/{n}.png,{split} {n}" for n in range(2) for split in ("train", "data/val")]
+    broken = "test/0.png,a,b"
+    table = "\n".join(["file_name,text", *rows, broken])
+    (tmp_path / "metadata.csv").write_text(table)
+    assert len(open_rows(tmp_path)) == 5
+    rows = open_rows(tmp_path, split="validation")
+    assert [rows[n]["text"] for n in range(2)] == ["data/val 0", "data/val 1"]
+    assert rows.place(0) == open_rows(tmp_path).place(1) and rows.home(0) == tmp_path
+    assert rows.stamp(-3) == open_rows(tmp_path).stamp(1)
+    with pytest.raises(ValueError, match="3 values for 2 columns"):
+        rows[2]
+    assert len(open_rows(tmp_path, split="train")) == 3
+    (tmp_path / "metadata.csv").write_text("file_name\ntrain/0.png\n")
+    assert len(open_rows(tmp_path, split="train")) == 1, "a changed table is read anew"
+    with pytest.raises(ValueError, match="the split 'test'; its files lie in train"):
+        open_rows(tmp_path, split="test")
+
+
 def test_a_split_that_nothing_tells_is_refused(tmp_path: Path) -> None:
     write_metadata(tmp_path)
-    with pytest.raises(ValueError, match="has the rows of all splits, so 'test' can't be chosen"):
+    with pytest.raises(ValueError, match="no file in a folder of the split 'test'; .* in none"):
         open_rows(tmp_path, split="test")
     table = next(tmp_path.glob("metadata.*"))
     (tmp_path / "x").mkdir()  # pytest's own folder is named after a split
