@@ -29,7 +29,8 @@ from anymodal.language.prompt import (
     caption_spans,
 )
 from anymodal.language.signal_tokens import Signals
-from anymodal.language.soft_tokens import join_soft, own_soft, widen
+from anymodal.language.soft_tokens import join_soft, own_soft
+from anymodal.language.widths import widen
 from anymodal.media import Media
 from anymodal.modality import (
     Modality,
@@ -304,7 +305,8 @@ class ComposedModel(nn.Module):
             values = self._all_soft(references, encode or self._encode_items)
         else:
             values = self._cached_soft(references, soft)
-        embeds = widen(embeds, values.shape[-1])
+        width = max(embeds.shape[-1], values.shape[-1])
+        embeds, values = widen(embeds, width), widen(values, width)
         # Not in place: the embeddings of ids have a gradient, where new rows train.
         return embeds.flatten(0, 1).index_put((flat,), values.to(embeds)).view_as(embeds)
 
@@ -338,14 +340,26 @@ class ComposedModel(nn.Module):
         texts = {name: [item.text for item in items] for name, items in references.items()}
         tokens = self._project(features, texts)
         own = (
-            own_soft(tokens[name], items, self._own_mask(name, features[name]))
+            self._own_soft(name, tokens[name], items, features[name].mask)
             for name, items in references.items()
         )
         return join_soft([each for some in own for each in some])
 
-    def _own_mask(self, name: str, features: Features) -> Tensor | None:
-        """Which features are soft tokens already, where the language model reads by itself."""
-        return None if name in self.encoders else features.mask
+    def _own_soft(
+        self, name: str, tokens: Tensor, items: Sequence[MediaReference], mask: Tensor
+    ) -> list[Tensor]:
+        """Each item's own soft tokens (K, D), of those of a batch (items, longest K, D).
+
+        Args:
+            name: the modality.
+            tokens: of all items; features themselves, where the language model reads by itself.
+            items: in the same order.
+            mask: which features are real.
+        """
+        if name in self.encoders:
+            return own_soft(tokens, items)
+        reader, own = self.readers[name], own_soft(tokens, items, mask)
+        return [reader.select(each, item.is_beside) for each, item in zip(own, items, strict=True)]
 
     def _cached_soft(
         self, references: Mapping[str, list[MediaReference]], cache: dict[Hashable, Tensor]
@@ -373,7 +387,7 @@ class ComposedModel(nn.Module):
             rows = [places[item.digest] for item in group]
             features = {name: Features(values[rows], mask[rows])}  # (media, N, D_m) -> (items, …)
             tokens = self._project(features, {name: [item.text for item in group]})[name]
-            own = own_soft(tokens, group, self._own_mask(name, features[name]))
+            own = self._own_soft(name, tokens, group, features[name].mask)
             yield from zip((item.key for item in group), own, strict=True)
 
     # ---- Conversations that are written already -------------------------------------------------

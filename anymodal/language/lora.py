@@ -26,6 +26,7 @@ def inject_lora(
     dropout: float,
     target_modules: str | Sequence[str],
     part: nn.Module | None = None,
+    excluded: Sequence[nn.Module] = (),
 ) -> str | list[str]:
     """Put adapters on linear layers, which alone train afterwards.
 
@@ -37,6 +38,7 @@ def inject_lora(
         dropout: of their inputs while they train.
         target_modules: names, a pattern of names, or `all-linear`.
         part: the part of the model whose linear layers `all-linear` means; None for all.
+        excluded: parts of it whose layers aren't meant.
 
     Returns:
         The targets as a folder's configuration says them: names, never a pattern.
@@ -51,6 +53,7 @@ def inject_lora(
         # All experts are one tensor, of which peft would make adapters without dropout that it
         # can't merge: a mixture of experts gets them on its linear layers alone.
         inside = {id(module) for module in (part or model).modules()}
+        inside -= {id(module) for each in excluded for module in each.modules()}
         targets = [
             name
             for name, module in model.named_modules()

@@ -33,6 +33,7 @@ from anymodal.language.probes import Finish, backbone_of, can_pack, measure_fini
 from anymodal.language.special_tokens import stop_ids
 from anymodal.language.template_messages import TemplateSegment, ToolDefinition
 from anymodal.language.template_parts import Piece
+from anymodal.language.widths import widen
 
 IGNORED = -100
 
@@ -90,6 +91,7 @@ class LanguageModel(Recorded, nn.Module):
         self.width = int(self.embedding.weight.shape[1])
         num_deep = 0 if self.family is None else self.family.num_deep(model.config)
         self.input_width = self.width * (1 + num_deep)
+        self._marks_ids = self.family is not None and self.family.marks_ids(model.config)
         if model.get_output_embeddings() is None:
             raise ValueError(f"{type(model).__name__} has no output layer, so it says no words")
         self.tied = self._output.weight is self.embedding.weight
@@ -233,7 +235,14 @@ class LanguageModel(Recorded, nn.Module):
     @property
     def blocks(self) -> list[nn.Module]:
         """The layers that every forward pass runs one after the other."""
-        lists = (part for part in self.backbone.modules() if isinstance(part, nn.ModuleList))
+        # What reads media may stand within the backbone (Phi-4-multimodal).
+        towers = (module for reader in self.readers.values() for module in reader.modules)
+        inside = {id(part) for tower in towers for part in tower.modules()}
+        lists = (
+            part
+            for part in self.backbone.modules()
+            if isinstance(part, nn.ModuleList) and id(part) not in inside
+        )
         return list(next(lists, ()))
 
     @property
@@ -367,7 +376,10 @@ class LanguageModel(Recorded, nn.Module):
         if hasattr(self.model, "peft_config"):
             raise ValueError("the language model has LoRA adapters already; enable them once")
         part = None if self.family is None else self.backbone
-        targets = inject_lora(self.model, self._output, r, alpha, dropout, target_modules, part)
+        towers = [module for reader in self.readers.values() for module in reader.modules]
+        targets = inject_lora(
+            self.model, self._output, r, alpha, dropout, target_modules, part, towers
+        )
         self._look_again()
         self.lora = {"r": r, "alpha": alpha, "dropout": dropout, "target_modules": targets}
 
@@ -424,18 +436,29 @@ class LanguageModel(Recorded, nn.Module):
         return text
 
     def embed(self, ids: Tensor | Sequence[int]) -> Tensor:
-        """Input embeddings of ids (…) → (…, D), or of a list of them (T) → (T, D)."""
+        """Input embeddings of ids (…) → (…, D), or of a list of them (T) → (T, D).
+
+        Where deep layers are told of ids too, what they are told stands behind: (…, D · (1 + L)).
+        """
         embedding = self.embedding
         plain = not isinstance(ids, Tensor) and all(token < self.first_new for token in ids)
         ids = torch.as_tensor(ids, dtype=torch.long, device=embedding.weight.device)
         if plain or not self.new_count:  # as every token of a text that is being written
-            return torch.as_tensor(embedding(ids))
+            return self._with_marks(torch.as_tensor(embedding(ids)), ids)
         new = ids >= self.first_new
         # New ids are beyond the model's rows: any row stands for them, and is replaced below.
         old = embedding(ids.masked_fill(new, 0))  # (..., D)
         scale = getattr(embedding, "embed_scale", 1.0)
         new_embeds = F.embedding((ids - self.first_new).clamp(min=0), self.rows) * scale
-        return torch.where(new.unsqueeze(-1), new_embeds.to(old.dtype), old)
+        embeds = torch.where(new.unsqueeze(-1), new_embeds.to(old.dtype), old)
+        return self._with_marks(embeds, ids.masked_fill(new, -1))
+
+    def _with_marks(self, embeds: Tensor, ids: Tensor) -> Tensor:
+        """Embeddings, and behind them what deep layers are told of their ids, -1 for new ones."""
+        if self.family is None or not self._marks_ids:
+            return embeds
+        marks = self.family.id_marks(ids).to(embeds.dtype)
+        return torch.cat([embeds, widen(marks, self.input_width - self.width)], -1)
 
     def forward(
         self,
@@ -481,13 +504,14 @@ class LanguageModel(Recorded, nn.Module):
             unmasked = attention_mask is None and past_key_values is None
             more |= position_inputs(positions, self.num_axes, unmasked)
         inputs_embeds = inputs_embeds.to(self.embedding.weight.dtype)
+        if self._marks_ids:
+            inputs_embeds = widen(inputs_embeds, self.input_width)
         if inputs_embeds.shape[-1] > self.width:
             assert self.family is not None, "a reader of its own gave deep features"
             layers = inputs_embeds.unflatten(-1, (-1, self.width))  # (B, T, 1 + L, D)
             inputs_embeds = layers[:, :, 0]
             given, position_ids = more.get("attention_mask"), more.get("position_ids")
-            config: Any = self.backbone.config
-            inputs = PassInputs(config, inputs_embeds, given, position_ids, past_key_values)
+            inputs = PassInputs(self.backbone, inputs_embeds, given, position_ids, past_key_values)
             more |= self.family.deep_inputs(inputs, layers[:, :, 1:])
         output = self.backbone(
             inputs_embeds=inputs_embeds,

@@ -33,6 +33,8 @@ class MediaReference:
         text: what its soft tokens depend on beside it, if anything.
         number: its place among the conversation's media, from 0.
         places: of its placeholders that soft tokens stand for.
+        is_beside: whether the conversation has media beside which its soft tokens are others
+            (`MediaReader.beside`).
     """
 
     modality: str
@@ -41,6 +43,7 @@ class MediaReference:
     text: str = ""
     number: int = 0
     places: Sequence[int] = ()
+    is_beside: bool = False
 
     @cached_property
     def digest(self) -> str:
@@ -50,7 +53,8 @@ class MediaReference:
     @property
     def key(self) -> Hashable:
         """Identifies its soft tokens, which are the same in every prompt."""
-        return (self.digest, self.text) if self.text else self.digest
+        more = [self.text] * bool(self.text) + [self.is_beside] * self.is_beside
+        return (self.digest, *more) if more else self.digest
 
 
 class Span(NamedTuple):
@@ -432,6 +436,16 @@ class PromptBuilder:
         """The placeholder of a media item."""
         return self.signals.placeholder(self.encoders[type(media)])
 
+    def _is_beside(self, item: Media, media: Sequence[Media]) -> bool:
+        """Return whether an item's soft tokens are others beside some of these media."""
+        reader = self.language.readers.get(type(item))
+        if reader is None or reader.beside is None:
+            return False
+        kinds = {type(item), *(type(each) for each in media if isinstance(each, reader.beside))}
+        # Where an encoder reads media of a kind, the model itself knows nothing of them.
+        own = [self.encoders[kind] not in self.signals.inputs for kind in kinds]
+        return len(own) > 1 and all(own)
+
     def _locate(self, prompt: ChatPrompt, parts: _Parts) -> None:
         """Find the places of media and of targets among the ids."""
         media, targets = parts.media, parts.targets
@@ -467,7 +481,8 @@ class PromptBuilder:
                 placed.append((own[0], run))
                 filled += own[: run.count] if run.filled else []
                 del own[: run.count]
-            prompt.media.append(MediaReference(name, item, start, text, number, filled))
+            beside = self._is_beside(item, media)
+            prompt.media.append(MediaReference(name, item, start, text, number, filled, beside))
         prompt.media.sort(key=attrgetter("start"))
         by_itself = (item.modality not in self.signals.inputs for item in prompt.media)
         prompt.looks_ahead = self.language.reads_across and any(by_itself)

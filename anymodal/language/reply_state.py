@@ -196,7 +196,8 @@ class ReplyState:
         """Tell of a span that went through the model; from now on its medium can be named."""
         count = self.signals.counts[name]
         references = tuple(self.pointers[token].media for token in self.pointed)
-        self.events.append(SpanReady(name, hidden[:count], embeds[:count], references))
+        inputs = embeds[:count, : self.language.width]  # without what deep layers are told
+        self.events.append(SpanReady(name, hidden[:count], inputs, references))
         if kind := self.own.kinds.get(name):
             pointer = self.signals.pointer(self.own.first + self.spans)
             self.pointers[pointer] = PointedMedium(

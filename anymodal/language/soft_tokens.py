@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from anymodal.language.prompt import MediaReference
+from anymodal.language.widths import widen
 
 
 def own_soft(
@@ -58,9 +58,3 @@ def join_soft(tokens: Sequence[Tensor]) -> Tensor:
     """Soft tokens of several items, which may add to deeper layers or not."""
     width = max(each.shape[-1] for each in tokens)
     return torch.cat([widen(each, width) for each in tokens])
-
-
-def widen(values: Tensor, width: int) -> Tensor:
-    """Values with zeros for the deeper layers that they add nothing to."""
-    missing = width - values.shape[-1]
-    return F.pad(values, (0, missing)) if missing else values

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.encoders import Encoder
-from anymodal.media import Image
+from anymodal.media import IMU, Image
 from anymodal.types import Features
 
 
@@ -63,3 +63,19 @@ class Photo(Image):
 
 class PhotoColours(Colours):
     media = Photo
+
+
+class Moves(Encoder):
+    """What a recording's sensors tell on average."""
+
+    media: Any = IMU
+    width = 6
+
+    def prepare(self, media: Any) -> Tensor:
+        return torch.tensor(np.array(media.samples)).mean(1, keepdim=True).T
+
+    def forward(self, batch: Tensor) -> Features:
+        return Features(batch, torch.ones(batch.shape[:2], dtype=torch.bool))
+
+    def embed(self, batch: Tensor) -> Tensor:
+        return batch[:, 0]

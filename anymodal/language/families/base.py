@@ -47,11 +47,14 @@ class MediaReader(ABC):
         media: the class of media that it reads.
         placeholder: the token that holds the place of a soft token.
         written: what chat templates write for an item, the same where it is empty.
+        beside: a class of media that the model reads itself and beside which, in a conversation,
+            items have other soft tokens; None for none.
     """
 
     media: type[Media]
     placeholder: str
     written: str = ""
+    beside: type[Media] | None = None
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
@@ -67,6 +70,15 @@ class MediaReader(ABC):
     @abstractmethod
     def read(self, batch: Sequence[Tensor]) -> Sequence[Tensor]:
         """Soft tokens (K, W) of each of several prepared items."""
+
+    def select(self, tokens: Tensor, is_beside: bool) -> Tensor:
+        """Soft tokens of an item, of those that `read` gave.
+
+        Args:
+            tokens: of the item (K, W); both kinds, (K, 2 · W), where there is a class `beside`.
+            is_beside: whether its conversation has media of that class.
+        """
+        return tokens if self.beside is None else tokens.chunk(2, -1)[int(is_beside)]
 
     @property
     @abstractmethod
@@ -114,11 +126,16 @@ class PassInputs(NamedTuple):
     Shapes: embeds (B, T, D); mask (B, past + T); positions as transformers takes them.
     """
 
-    config: Any
+    backbone: Any
     embeds: Tensor
     mask: Tensor | None
     positions: Tensor | None
     past: Cache | None
+
+    @property
+    def config(self) -> Any:
+        """The backbone's configuration."""
+        return self.backbone.config
 
 
 class MultimodalFamily(ABC):
@@ -137,6 +154,10 @@ class MultimodalFamily(ABC):
     is_causal: ClassVar[bool] = True
     renders_parts: ClassVar[bool] = False
     reads_across: ClassVar[bool] = False
+
+    def variant(self, config: Any) -> MultimodalFamily:
+        """The family of a model with such a configuration, where its models differ in the above."""
+        return self
 
     @abstractmethod
     def open_model(self, path_or_name: str, **settings: Any) -> Any:
@@ -173,17 +194,36 @@ class MultimodalFamily(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has no deep layers")
 
+    def marks_ids(self, config: Any) -> bool:
+        """Return whether deep layers are told of token ids too, beside their embeddings."""
+        return False
 
-class ImageTextFamily(MultimodalFamily):
-    """A family that transformers' `AutoModelForImageTextToText` opens."""
+    def id_marks(self, ids: Tensor) -> Tensor:
+        """What deep layers are told of token ids (…), -1 for new ones, as (…, n), n ≤ L · D."""
+        raise NotImplementedError(f"{type(self).__name__} has no marks of ids")
+
+
+class AutoFamily(MultimodalFamily):
+    """A family that one of transformers' `Auto` classes opens."""
+
+    @property
+    @abstractmethod
+    def auto_class(self) -> Any:
+        """That class."""
 
     def open_model(self, path_or_name: str, **settings: Any) -> Any:
-        from transformers import AutoModelForImageTextToText
-
-        return AutoModelForImageTextToText.from_pretrained(path_or_name, **settings)
+        return self.auto_class.from_pretrained(path_or_name, **settings)
 
     def model_on_meta(self, config: Any, dtype: torch.dtype) -> PreTrainedModel:
+        model: PreTrainedModel = self.auto_class.from_config(config, dtype=dtype)
+        return model
+
+
+class ImageTextFamily(AutoFamily):
+    """A family that transformers' `AutoModelForImageTextToText` opens."""
+
+    @property
+    def auto_class(self) -> Any:
         from transformers import AutoModelForImageTextToText
 
-        model: PreTrainedModel = AutoModelForImageTextToText.from_config(config, dtype=dtype)
-        return model
+        return AutoModelForImageTextToText

@@ -9,9 +9,7 @@ Shapes: a sound's log mel spectrogram (bands, T), 100 frames a second.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +22,6 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from anymodal.encoders.lengths import warn_if_cut
 from anymodal.io.protocols import TextTokenizer
 from anymodal.language.families.base import (
     Checkpoint,
@@ -33,7 +30,7 @@ from anymodal.language.families.base import (
     PassInputs,
 )
 from anymodal.language.families.grids import grid_run
-from anymodal.language.families.pixels import PICTURES, Settings, read_settings
+from anymodal.language.families.pixels import Settings, read_settings
 from anymodal.language.families.qwen_vl import (
     CLIP_DEFAULTS,
     PICTURE_DEFAULTS,
@@ -41,8 +38,9 @@ from anymodal.language.families.qwen_vl import (
     PictureReader,
     deep_stack,
 )
-from anymodal.media import Audio, Media
-from anymodal.types import MediaPositions, SoftRun
+from anymodal.language.families.sounds import SoundReader
+from anymodal.media import Media
+from anymodal.types import MediaPositions
 
 SOUND_SETTINGS = (
     *("feature_extractor_type", "feature_size", "sampling_rate", "hop_length", "chunk_length"),
@@ -104,46 +102,23 @@ class OmniClipReader(SoundStepClipReader):
     marks = "<|vision_bos|>", "<|vision_eos|>"
 
 
-class SoundReader(MediaReader):
-    """Reads sounds, a soft token for each four frames.
+class OmniSoundReader(SoundReader):
+    """Reads sounds, a soft token for each four frames."""
 
-    Args:
-        model: the thinker.
-        extractor: makes spectrograms.
-    """
-
-    media, placeholder = Audio, "<|AUDIO|>"
+    placeholder = "<|AUDIO|>"
     marks = "<|audio_bos|>", "<|audio_eos|>"
-
-    def __init__(self, model: PreTrainedModel, extractor: WhisperFeatureExtractor) -> None:
-        super().__init__(model)
-        self.extractor = extractor
+    names = SOUND_SETTINGS
 
     @property
     def modules(self) -> Sequence[nn.Module]:
         return (self.model.model.audio_tower,)
 
-    def metadata(self) -> Mapping[str, object]:
-        settings = self.extractor.to_dict()  # with those of pictures, which the same file has
-        return {name: settings[name] for name in SOUND_SETTINGS if name in settings}
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        file = Path(folder) / PICTURES  # one file has the settings of pictures and sounds
-        settings = json.loads(file.read_text("utf-8")) if file.exists() else {}
-        text = json.dumps({**self.metadata(), **settings}, indent=2) + "\n"
-        file.write_text(text, "utf-8")
-
-    def samples(self, media: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """One channel at the extractor's rate, no longer than it takes."""
-        wave: np.ndarray[Any, np.dtype[np.float32]] = (
-            media.mono().resample(self.extractor.sampling_rate).samples[0]
-        )
-        return wave[: self.extractor.n_samples]
+    @property
+    def max_samples(self) -> int:
+        return int(self.extractor.n_samples)
 
     def prepare(self, media: Any) -> Tensor:
-        wave = self.samples(media)
-        seconds = self.extractor.n_samples / self.extractor.sampling_rate
-        warn_if_cut(media, seconds, "cut it into pieces")
+        wave = self.cut_samples(media)
         frames = -(-len(wave) // self.extractor.hop_length)
         # The last window reaches beyond the end, where transformers' padding is silent.
         padded = np.pad(wave, (0, 2 * self.extractor.n_fft))
@@ -155,17 +130,10 @@ class SoundReader(MediaReader):
         )
         return torch.from_numpy(np.ascontiguousarray(inputs["input_features"][0][:, :frames]))
 
-    def positions(self, media: Any) -> MediaPositions:
-        frames = -(-len(self.samples(media)) // self.extractor.hop_length)
-        count = self.count(frames)
-        if count < 1:
-            raise ValueError(
-                f"a sound of {frames} hundredths of a second is too short for this language model; "
-                "give at least 0.03 seconds"
-            )
-        return (self.marks[0], SoftRun(count), self.marks[1])
+    def count(self, samples: int) -> int:
+        return self.count_frames(-(-samples // self.extractor.hop_length))
 
-    def count(self, frames: int) -> int:
+    def count_frames(self, frames: int) -> int:
         """Soft tokens of so many frames."""
         return ((frames - 1) // 2 + 1 - 2) // 2 + 1
 
@@ -175,11 +143,11 @@ class SoundReader(MediaReader):
         counts = torch.tensor([each.shape[1] for each in batch], device=padded[0].device)
         mask = torch.arange(longest, device=counts.device) < counts[:, None]
         output = self.model.model.get_audio_features(torch.stack(padded), mask.long())
-        lengths = [self.count(each.shape[1]) for each in batch]
+        lengths = [self.count_frames(each.shape[1]) for each in batch]
         return list(output.last_hidden_state.split(lengths))
 
 
-class ChunkedSoundReader(SoundReader):
+class ChunkedSoundReader(OmniSoundReader):
     """Reads sounds as Qwen3-Omni does: in chunks of a second, a soft token for each eight frames.
 
     Source: `_get_feat_extract_output_lengths` of transformers' processor.
@@ -188,7 +156,7 @@ class ChunkedSoundReader(SoundReader):
     placeholder = "<|audio_pad|>"
     marks = "<|audio_start|>", "<|audio_end|>"
 
-    def count(self, frames: int) -> int:
+    def count_frames(self, frames: int) -> int:
         chunk: int = 2 * self.model.config.audio_config.n_window
         rest = frames % chunk
         for _ in range(3):  # strided convolutions
@@ -203,7 +171,7 @@ class QwenOmniThinker(MultimodalFamily):
     model_class: Any = Qwen2_5OmniThinkerForConditionalGeneration
     picture_reader: type[PictureReader] = OmniPictureReader
     clip_reader: type[ClipReader] = OmniClipReader
-    sound_reader: type[SoundReader] = SoundReader
+    sound_reader: type[SoundReader] = OmniSoundReader
 
     def open_model(self, path_or_name: str, **settings: Any) -> Any:
         return self.model_class.from_pretrained(path_or_name, **settings)

@@ -8,19 +8,23 @@ from transformers import PreTrainedModel
 
 from anymodal.language.families.base import MultimodalFamily
 from anymodal.language.families.gemma3 import Gemma3
+from anymodal.language.families.gemma4 import Gemma4
 from anymodal.language.families.idefics import Idefics3, SmolVLM
 from anymodal.language.families.internvl import InternVL
 from anymodal.language.families.llava_onevision import LlavaOneVision
 from anymodal.language.families.mllama import Mllama
+from anymodal.language.families.phi4 import Phi4Multimodal
 from anymodal.language.families.qwen_omni import Qwen3OmniThinker, QwenOmniThinker
 from anymodal.language.families.qwen_vl import Qwen3VL, QwenVL
 
 MULTIMODAL_FAMILIES: Mapping[str, MultimodalFamily] = {
     "gemma3": Gemma3(),
+    "gemma4": Gemma4(),
     "idefics3": Idefics3(),
     "internvl": InternVL(),
     "llava_onevision": LlavaOneVision(),
     "mllama": Mllama(),
+    "phi4_multimodal": Phi4Multimodal(),
     "qwen2_5_omni": QwenOmniThinker(),
     "qwen2_5_omni_thinker": QwenOmniThinker(),
     "qwen2_vl": QwenVL(),
@@ -35,4 +39,5 @@ MULTIMODAL_FAMILIES: Mapping[str, MultimodalFamily] = {
 
 def multimodal_family(model: PreTrainedModel) -> MultimodalFamily | None:
     """The family of a model; None for one that reads text alone."""
-    return MULTIMODAL_FAMILIES.get(model.config.model_type)
+    family = MULTIMODAL_FAMILIES.get(model.config.model_type)
+    return None if family is None else family.variant(model.config)

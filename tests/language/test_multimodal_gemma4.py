@@ -1,0 +1,115 @@
+"""Gemma 4: clips, sounds and what its layers are told of ids, as in transformers' own class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import Gemma4AudioFeatureExtractor
+
+from anymodal.chat.turn import embed_prompts
+from anymodal.language.kv_cache import PrefixCache
+from anymodal.language.model import LanguageModel
+from anymodal.media import Audio
+from anymodal.model import AnyModal
+from anymodal.types import Message
+from tests.support.multimodal.gemma import GEMMA_SOUNDS
+from tests.support.multimodal.talks import PICTURES, clip, picture, sound
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["gemma-4-small", "gemma-4-large"])
+def test_clips_are_read_as_by_transformers(models: dict[str, AnyModal], name: str) -> None:
+    model = models[name]
+    film, reader = clip(7, 20, 37, 0.1), model.readers["video"]
+    talk = [Message("user", [film, "then", PICTURES[0], "?"])]
+    assert reader.chosen(film).tolist() == [0, 2, 4]
+    prompt = model.prompts.build(talk, reply=True)
+    tokenizer = model.language.tokenizer
+    count = len(prompt.media[0].places) // 3
+    shown = " ".join(
+        f"{time} <|image>{'<|video|>' * count}<image|>" for time in ("00:00", "00:20", "00:40")
+    )
+    seen = f"<|image>{'<|image|>' * len(prompt.media[1].places)}<image|>"
+    text = f"<bos><|turn>user\n{shown}then{seen}?<turn|>\n<|turn>model\n"
+    assert prompt.ids == tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids = torch.tensor([prompt.ids])
+    kinds = (ids == model.signals.placeholder("image")).long()
+    kinds += 2 * (ids == model.signals.placeholder("video")).long()
+    patches, places = reader.patches(reader.prepare(film))
+    image = model.readers["image"]
+    pixels, picture_places = image.patches(image.prepare(PICTURES[0]))
+    whole = model.language.model(
+        ids,
+        pixel_values=pixels,
+        image_position_ids=picture_places,
+        pixel_values_videos=patches,
+        video_position_ids=places,
+        num_frames_per_video=torch.tensor([3]),
+        mm_token_type_ids=kinds,
+        output_hidden_states=True,
+    )
+    (embedded,) = embed_prompts(model, [talk])
+    hidden = model.language(embedded.embeds[None])
+    torch.testing.assert_close(hidden, whole.hidden_states[-1])
+
+
+@torch.no_grad()
+def test_sounds_are_heard_as_by_transformers(models: dict[str, AnyModal]) -> None:
+    model = models["gemma-4-small"]
+    sounds = [sound(samples) for samples in (3_000, 16_000, 321)]
+    extractor, reader = Gemma4AudioFeatureExtractor(**GEMMA_SOUNDS), model.readers["audio"]
+    heard = extractor([each.samples[0] for each in sounds], return_tensors="pt")
+    mask = heard["input_features_mask"]
+    for row, each in enumerate(sounds):
+        mel = heard["input_features"][row, mask[row]]
+        torch.testing.assert_close(reader.prepare(each), mel)
+        (run,) = reader.positions(each)[1:-1]
+        assert run.count == int(mask[row, ::2][::2].sum())
+    talk = [Message("user", [sounds[0], "and", sounds[1], "or", sounds[2]])]
+    ids = torch.tensor([model.prompts.build(talk, reply=True).ids])
+    whole = model.language.model(
+        ids,
+        input_features=heard["input_features"],
+        input_features_mask=mask,
+        output_hidden_states=True,
+    )
+    (embedded,) = embed_prompts(model, [talk])
+    hidden = model.language(embedded.embeds[None])
+    torch.testing.assert_close(hidden, whole.hidden_states[-1], rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match=r"0\.0100 seconds is too short .* at least 0\.0101"):
+        reader.positions(Audio(sounds[0].samples[:, :160], 16_000))
+
+
+@torch.no_grad()
+def test_signals_and_soft_tokens_are_to_layers_as_padding(folders: dict[str, Path]) -> None:
+    language = LanguageModel.from_pretrained(str(folders["gemma-4-small"]))
+    (new,) = language.add_tokens(["<new>"])
+    embeds = language.embed([7, new])
+    assert embeds.shape[-1] == language.input_width == 2 * language.width
+    backbone: Any = language.backbone
+    hidden = language(embeds[None])
+    own = backbone(
+        inputs_embeds=embeds[None, :, : language.width],
+        per_layer_inputs=backbone.get_per_layer_inputs(torch.tensor([[7, 0]])),
+    )
+    assert torch.equal(hidden, own.last_hidden_state)
+    ids = torch.tensor([299_999, 255, 0, -1])
+    family: Any = language.family
+    marks = family.id_marks(ids)
+    assert torch.equal(marks.bfloat16().long(), marks), "exact in half precision"
+    assert family.ids_of(marks, padding=0).tolist() == [299_999, 255, 0, 0]
+
+
+@torch.no_grad()
+def test_a_clip_and_a_sound_stay_in_the_cache_over_turns(models: dict[str, AnyModal]) -> None:
+    model = models["gemma-4-small"]
+    cache, settings = PrefixCache(model.language), {"max_new_tokens": 5, "temperature": 0.0}
+    talk = [Message("user", [clip(4, 20, 37, 1.0), sound(2_000), "?"])]
+    for more in ([], ["and", picture(30, 30, 5), sound(4_000)]):
+        talk = [*talk, Message("assistant", "a"), Message("user", more)] if more else talk
+        warm = model.chat(talk, cache=cache, **settings)
+        assert warm.text == model.chat(talk, **settings).text
+    assert warm.usage is not None and warm.usage.cached > 50

@@ -1,0 +1,1 @@
+"""Multimodal language models of the suites, by kinds of families."""
