@@ -335,6 +335,10 @@ def test_audio_is_made(client: openai.OpenAI) -> None:
     assert make_sound(client, input="a bell", response_format="flac").content[:4] == b"fLaC"
     with pytest.raises(openai.BadRequestError, match="response_format"):
         make_sound(client, input="a bell", response_format="mp3")
+    with pytest.raises(openai.BadRequestError, match="is one file, and 'number' is 2; leave it"):
+        make_sound(client, input="a bell", sampling={"audio": {"number": 2}})
+    with pytest.raises(openai.BadRequestError, match="n: .*less than or equal to 1"):
+        make_sound(client, input="a bell", n=2)
     with pytest.raises(openai.BadRequestError, match="makes no speech"):
         client.audio.speech.create(model="nano", voice="alloy", input="a bell")
 

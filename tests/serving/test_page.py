@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from anymodal.serving.api import reference
+from anymodal.serving.api.answers import EVENTS
 from anymodal.serving.api.app import create_app
+from anymodal.serving.api.errors import SERVER
 from anymodal.serving.api.page import FOLDER
 from anymodal.serving.api.settings import ServerSettings
 from tests.support.serving import model_to_serve, serving
@@ -87,6 +89,24 @@ def test_every_endpoint_and_field_is_told(url: str) -> None:
     assert row.format("steps", "integer", "AnyModal") in text
     assert row.format("stop", "string or array", "OpenAI") in text
     assert "&quot;finish_reason&quot;: &quot;stop&quot;" in text
+    assert "event: speech.audio.delta\ndata: " in text and "<pre>audio/wav</pre>" in text
+
+
+def test_every_answer_is_told_by_its_media_type() -> None:
+    paths = create_app([]).openapi()["paths"]
+    file = {"schema": {"type": "string", "format": "binary"}}
+    sounds = paths["/v1/audio/generate"]["post"]["responses"]
+    assert sounds["200"]["content"] == {"audio/wav": file, "audio/flac": file}
+    assert sounds["5XX"]["content"]["application/json"]["example"]["error"]["type"] == SERVER
+    speech = paths["/v1/audio/speech"]["post"]["responses"]["200"]["content"]
+    assert {*speech} == {"audio/pcm", "audio/wav", "audio/flac", EVENTS}
+    for methods in paths.values():
+        for operation in methods.values():
+            answers = operation["responses"]["200"]["content"]
+            assert answers and all(len(each) for each in answers.values()), operation["summary"]
+            events = answers.get(EVENTS, {}).get("example", "data: {}\n\n")
+            data = [line[6:] for line in events.splitlines() if line.startswith("data: ")]
+            assert data and all(each == "[DONE]" or json.loads(each) is not None for each in data)
 
 
 def test_a_server_may_leave_the_page_out() -> None:

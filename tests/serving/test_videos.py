@@ -127,7 +127,7 @@ def test_a_job_under_way_is_deleted_and_what_fails_says_why(client: openai.OpenA
         ({"seconds": "4"}, "by itself this model makes 2 s"),
         ({"seconds": "long"}, "seconds"),
         ({"size": "100x101"}, "by itself this model makes 64x64"),
-        ({"extra_body": {"sampling": {"video": {"number": 2}}}}, "one video"),
+        ({"extra_body": {"sampling": {"video": {"number": 2}}}}, "is one file"),
         ({"extra_body": {"sampling": {"video": {"steps": 0}}}}, "steps=0"),
         ({"extra_body": {"seed": -1}}, "seed"),
         ({"extra_body": {"seed": 2**80}}, "seed"),

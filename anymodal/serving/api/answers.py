@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+
+from anymodal.serving.api.errors import INVALID, SERVER
 
 Json = dict[str, Any]
 JSON, EVENTS = "application/json", "text/event-stream"
@@ -62,21 +65,64 @@ _EXAMPLES: dict[str, Json] = {
     "model": _MODEL,
     "models": {"object": "list", "data": [_MODEL]},
 }  # fmt: skip
-_ERROR = {"error": {"message": "…", "type": "invalid_request_error", "param": "seed", "code": None}}
+_CHUNK: Json = {
+    **{key: _CHAT[key] for key in ("id", "created", "model")}, "object": "chat.completion.chunk",
+    "choices": [{"index": 0, "delta": {"content": "Here"}, "logprobs": None,
+                 "finish_reason": None}],
+}  # fmt: skip
+_EVENTS: dict[str, list[Json]] = {
+    "chat": [_CHUNK],
+    "completion": [{key: _COMPLETION[key] for key in _COMPLETION if key != "usage"}],
+    "response": [{"type": "response.output_text.delta", "item_id": "msg-…", "delta": "Here"}],
+    "speech": [
+        {"type": "speech.audio.delta", "audio": "…"},
+        {"type": "speech.audio.done",
+         "usage": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}}],
+    "transcription": [
+        {"type": "transcript.text.delta", "delta": "It is"},
+        {"type": "transcript.text.done", **_EXAMPLES["transcription"]}],
+}  # fmt: skip
+_DONE = ("chat", "completion", "response")
+"""Endpoints whose streams end with a line that says so."""
 
 
 def answers(example: str = "", *others: str) -> dict[int | str, Json]:
     """The answers of an endpoint: an object, or other media types, and errors.
 
+    An endpoint that answers with no object is given `response_class=Response`, since FastAPI would
+    tell of one.
+
     Args:
-        example: names the object; empty where there is none.
+        example: names the object and the events; empty where there are none.
         others: media types of answers that are no object.
     """
-    content: Json = {JSON: {"example": _EXAMPLES[example]}} if example else {}
-    content |= {mime: {} for mime in others}
-    error = {"content": {JSON: {"example": _ERROR}}}
+    content: Json = {JSON: {"example": _EXAMPLES[example]}} if example in _EXAMPLES else {}
+    content |= {mime: _other(mime, example) for mime in others}
     return {
         200: {"description": "The answer.", "content": content},
-        "4XX": {"description": "The request can't be answered.", **error},
-        "5XX": {"description": "This server can't answer it, or not now.", **error},
+        "4XX": _error("The request can't be answered.", INVALID, "seed"),
+        "5XX": _error("This server can't answer it, or not now.", SERVER, None),
     }
+
+
+def _other(mime: str, example: str) -> Json:
+    """An answer that is a file, a text or events."""
+    if mime != EVENTS:
+        kind = {"type": "string"} if mime.startswith("text/") else _FILE
+        return {"schema": kind}
+    lines = "".join(
+        f"event: {event['type']}\ndata: {json.dumps(event, ensure_ascii=False)}\n\n"
+        if "type" in event
+        else f"data: {json.dumps(event, ensure_ascii=False)}\n\n"
+        for event in _EVENTS[example]
+    )
+    end = "data: [DONE]\n\n" if example in _DONE else ""
+    return {"schema": {"type": "string"}, "example": f"{lines}{end}"}
+
+
+_FILE = {"type": "string", "format": "binary"}
+
+
+def _error(description: str, kind: str, param: str | None) -> Json:
+    error = {"message": "…", "type": kind, "param": param, "code": None}
+    return {"description": description, "content": {JSON: {"example": {"error": error}}}}

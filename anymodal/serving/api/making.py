@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 
+from anymodal.config import ranges
 from anymodal.media import Media
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.schemas import MediaBody
@@ -44,6 +45,22 @@ def maker_of(state: ServerState, model: str | None, kind: str) -> tuple[str, str
         text = f"the model {model!r} makes no {kind}; it makes {outputs}"
         raise ApiError(400, text, param="model")
     return model, facts.makers[kind]
+
+
+def require_one(body: MediaBody, served: ServedModel, modality: str) -> None:
+    """Refuse a number of media where the answer is one file.
+
+    Raises:
+        ApiError: for more than one, with the way to several.
+    """
+    number = media_settings(body, served, modality).get(modality, {}).get(ranges.NUMBER, 1)
+    if number != 1:
+        raise ApiError(
+            400,
+            f"the answer is one file, and 'number' is {number}; leave it out, or ask "
+            "/v1/chat/completions, whose replies hold several",
+            param="sampling",
+        )
 
 
 async def make_media(

@@ -46,9 +46,16 @@ def _endpoints(document: Json) -> Iterator[str]:
             yield _table(_fields(operation, document))
             content = operation["responses"].get("200", {}).get("content", {})
             for mime, answer in content.items():
-                example = answer.get("example")
-                text = json.dumps(example, ensure_ascii=False, indent=1) if example else mime
-                yield f"<pre>{escape(text)}</pre>"
+                yield f"<pre>{escape(_answer_text(mime, answer.get('example')))}</pre>"
+
+
+def _answer_text(mime: str, example: object) -> str:
+    """An answer as its example shows it; of files their media type."""
+    if example is None:
+        return mime
+    if isinstance(example, str):
+        return example.strip()
+    return json.dumps(example, ensure_ascii=False, indent=1)
 
 
 def _fields(operation: Json, document: Json) -> Iterator[tuple[str, Json, bool]]:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from anymodal.media import Audio
 from anymodal.serving.api.answers import answers
-from anymodal.serving.api.making import make_media, maker_of, prompt_message
+from anymodal.serving.api.making import make_media, maker_of, prompt_message, require_one
 from anymodal.serving.api.media_schemas import SoundBody
 from anymodal.serving.api.state import state_of, while_connected
 
@@ -17,7 +17,10 @@ router = APIRouter()
 
 
 @router.post(
-    "/v1/audio/generate", response_model=None, responses=answers("", "audio/wav", "audio/flac")
+    "/v1/audio/generate",
+    response_model=None,
+    response_class=Response,
+    responses=answers("", "audio/wav", "audio/flac"),
 )
 async def create_sound(request: Request, body: SoundBody) -> Response:
     """Make a sound, or music, as the model's decoder does. The answer is the file.
@@ -28,6 +31,7 @@ async def create_sound(request: Request, body: SoundBody) -> Response:
     name, modality = maker_of(state, body.model, Audio.kind)
     conversation = prompt_message(body.input, "input")
     served = await state.open(request, name)
+    require_one(body, served, modality)
     work = make_media(state, served, modality, conversation, body)
     (medium,), _ = await while_connected(request, work)
     form = body.response_format or "wav"

@@ -33,7 +33,10 @@ _MIMES = {PCM: "audio/pcm", "wav": "audio/wav", "flac": "audio/flac"}
 
 
 @router.post(
-    "/v1/audio/speech", response_model=None, responses=answers("", *_MIMES.values(), EVENTS)
+    "/v1/audio/speech",
+    response_model=None,
+    response_class=Response,
+    responses=answers("speech", *_MIMES.values(), EVENTS),
 )
 async def create_speech(request: Request, body: SpeechBody) -> Response:
     """Speak a text. No language model reads it: the words are said as they stand."""

@@ -50,7 +50,12 @@ async def ready(request: Request) -> Response:
     return JSONResponse({"status": "ready"})
 
 
-@router.get("/metrics", response_model=None, responses=answers("", "text/plain"))
+@router.get(
+    "/metrics",
+    response_model=None,
+    response_class=Response,
+    responses=answers("", "text/plain"),
+)
 async def metrics(request: Request) -> Response:
     """Metrics for Prometheus."""
     page = state_of(request).metrics.page()

@@ -10,14 +10,13 @@ from typing import Any, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from anymodal.config import ranges
 from anymodal.media import Image, Media, Video, load
 from anymodal.serving.api.answers import answers
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.forms import Upload, form_schema, media_of, read_form
 from anymodal.serving.api.job_runner import JobResult, Report
 from anymodal.serving.api.job_store import COMPLETED, BackgroundJob, new_job_id
-from anymodal.serving.api.making import maker_of, prompt_message
+from anymodal.serving.api.making import maker_of, prompt_message, require_one
 from anymodal.serving.api.media_schemas import VideoBody
 from anymodal.serving.api.sizes import length_settings, size_settings
 from anymodal.serving.api.state import (
@@ -73,10 +72,9 @@ async def create_video(request: Request) -> Response:
 
 
 def _settings(body: VideoBody, served: ServedModel, modality: str) -> dict[str, dict[str, Any]]:
+    require_one(body, served, modality)
     sampling = media_settings(body, served, modality)
     own = sampling.get(modality, {})
-    if own.get(ranges.NUMBER, 1) != 1:
-        raise ApiError(400, "a job makes one video; leave 'number' out", param="sampling")
     size = size_settings(served, modality, body.size, [*own])
     length = length_settings(served, modality, body.seconds)
     if together := {**size, **length, **own}:
@@ -135,6 +133,7 @@ async def delete_video(request: Request, video_id: str) -> Response:
 @router.get(
     "/v1/videos/{video_id}/content",
     response_model=None,
+    response_class=Response,
     responses=answers("", "video/mp4", "image/webp"),
 )
 async def download_video(
