@@ -31,11 +31,17 @@ EMBEDDING = 128
 
 
 class Pairs:
-    """Media with captions in memory, of every kind alike; each medium and caption occurs once."""
+    """Media with captions in memory, of every kind alike; each medium and caption occurs once.
 
-    def __init__(self, size: int) -> None:
-        media = {name: ToyboxMedia(name, size) for name in SIGNALS}
-        self.samples = [media[modality_of(index)][index] for index in range(size)]
+    Args:
+        size: how many.
+        start: the number of the first, a multiple of `KINDS`; others have no sample in common.
+    """
+
+    def __init__(self, size: int, start: int = 0) -> None:
+        self.start = start
+        media = {name: ToyboxMedia(name, start + size) for name in SIGNALS}
+        self.samples = [media[modality_of(n)][n] for n in range(start, start + size)]
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -46,7 +52,7 @@ class Pairs:
 
     def __getitem__(self, index: int) -> list[Message]:
         sample = self.samples[index]
-        words = f"{sample.caption}, number {index}"
+        words = f"{sample.caption}, number {self.start + index}"
         if index % 2:
             target = Target(modality_of(index), words)
             return [Message("user", [words]), Message("assistant", [target])]

@@ -131,6 +131,7 @@ SMALLEST = {
     "embedding.py": "--runs 1 --clips 2 --batch 1",
     "first_token.py": "--runs 1 --turns 7 --memory 4",
     "fusions.py": "{folder}/out --steps 2 --n 1 --only splicing cross-attention",
+    "grouping.py": "--runs 1 --steps 4 --batch 1 --held-out 4 --groups 1 2",
     "growth.py": "--runs 1 --sizes 1 2 --lists 1 2 --drawings 1 2",
     "heads.py": "--steps 1 --n 2 --only 'linear, 4 signals'",
     "memory.py": "nano",
@@ -157,6 +158,7 @@ WITH_TOOLS = {
 SLOW = {
     "alignment.py",
     "fusions.py",
+    "grouping.py",
     "growth.py",
     "heads.py",
     "memory.py",
