@@ -4,14 +4,16 @@ Sources: Komatsuzaki et al. 2023, arXiv:2212.05055, section 3; Lin et al. 2024 (
 arXiv:2401.15947, sections 3.2 and 3.3; the routing is GShard's (Lepikhin et al. 2021,
 arXiv:2006.16668, algorithm 1).
 
-Shapes: S positions, E experts, D width of the language model.
+Shapes: S positions, E experts, D width of the language model's blocks.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from functools import partial
+from threading import get_ident
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +23,14 @@ from anymodal.fusion.base import Fusion
 from anymodal.fusion.modules import merged_copy
 from anymodal.language.fused_media import FusionPass
 from anymodal.language.model import LanguageModel
+
+MLPS: Sequence[Sequence[str]] = (
+    ["mlp"],
+    ["ffn"],  # MPT
+    ["feed_forward"],
+    ["fc1", "activation_fn", "fc2"],  # in the block itself: OPT, XGLM, BioGPT
+)
+"""Where blocks of transformers have their MLPs: one part, or several one behind the other."""
 
 
 class Routing(NamedTuple):
@@ -76,11 +86,12 @@ class SparseUpcycling(Fusion):
         capacity: in training, the most positions of an expert, in parts of what it had if all were
             used alike; None for no limit. Answers never leave a position out, so that none depends
             on what it is computed with.
-        mlp: the MLP's name in a block.
+        mlp: the MLP's name in a block, or the names of the parts that it is made of, in order; None
+            for the first of `MLPS` that a block has.
 
     Raises:
         ValueError: if there are fewer experts than choices; when it is attached, if blocks have no
-            such part, or its weights are quantised.
+            such parts, or their weights are quantised.
     """
 
     takes_media = False
@@ -94,7 +105,7 @@ class SparseUpcycling(Fusion):
         choices: int = 2,
         every: int = 2,
         capacity: float | None = 1.5,
-        mlp: str = "mlp",
+        mlp: str | Sequence[str] | None = None,
     ) -> None:
         super().__init__(widths=widths)
         if not 1 <= choices <= experts:
@@ -104,31 +115,60 @@ class SparseUpcycling(Fusion):
                 f"every={every} must be at least 1, and capacity={capacity} greater than 0"
             )
         self.num_experts, self.choices, self.every = experts, choices, every
-        self.capacity, self.mlp = capacity, mlp
+        self.capacity = capacity
+        self.mlp = [mlp] if isinstance(mlp, str) else None if mlp is None else list(mlp)
         self.experts, self.routers = nn.ModuleDict(), nn.ModuleDict()
         self._balances: dict[str, Tensor] = {}
-        self._dense: dict[str, nn.Module] = {}
+        self._dense: dict[str, tuple[nn.Module, Sequence[str]]] = {}  # blocks, and their MLPs
+        self._inputs: dict[tuple[str, int], Tensor] = {}  # of MLPs at work, by thread
 
     def _attach(self, language: LanguageModel, blocks: list[nn.Module]) -> None:
+        # Embeddings may be narrower than blocks (OPT 350M).
+        width = int(getattr(language.backbone.config, "hidden_size", language.width))
         for place in range(0, len(blocks), self.every):
-            dense: Any = getattr(blocks[place], self.mlp, None)
-            if dense is None:
-                raise ValueError(
-                    f"a {type(blocks[place]).__name__} has no part {self.mlp!r}; name its MLP by "
-                    f"mlp=, of {', '.join(name for name, _ in blocks[place].named_children())}"
-                )
+            names = self._names(blocks[place])
+            dense: Any = _mlp(blocks[place], names)
             if not all(weight.is_floating_point() for weight in dense.parameters()):
                 raise ValueError("quantised weights can't be copied; leave out `quantize`")
             copies = [merged_copy(dense) for _ in range(self.num_experts)]
-            self._dense[str(place)] = dense
+            self._dense[str(place)] = blocks[place], names
             self.experts[str(place)] = nn.ModuleList(copies).requires_grad_(True)
-            self.routers[str(place)] = nn.Linear(language.width, self.num_experts, bias=False)
-            # In place of its own: its result would be thrown away.
-            dense.forward = partial(self._mix, str(place))
+            self.routers[str(place)] = nn.Linear(width, self.num_experts, bias=False)
+            if len(names) == 1:  # in place of its own: its result would be thrown away
+                dense.forward = partial(self._mix, str(place))
+            else:
+                self.before(dense[0], partial(self._take, str(place)))
+                self.after(dense[-1], partial(self._give, str(place)))
+
+    def _names(self, block: nn.Module) -> Sequence[str]:
+        """The names of the parts of a block's MLP.
+
+        Raises:
+            ValueError: if it has none of these.
+        """
+        parts = dict(block.named_children())
+        known = MLPS if self.mlp is None else [self.mlp]
+        for names in known:
+            if parts.keys() >= {*names}:
+                return names
+        missing = " or ".join(" → ".join(names) for names in known)
+        raise ValueError(
+            f"a {type(block).__name__} has no part {missing}; name its MLP by mlp=, of "
+            f"{', '.join(parts)}"
+        )
+
+    def _take(self, place: str, hidden: Tensor) -> Tensor:
+        """Keep the input of an MLP in several parts, through which no position goes then."""
+        self._inputs[place, get_ident()] = hidden
+        return hidden[:0]
+
+    def _give(self, place: str, _value: Tensor, _result: Tensor) -> Tensor:
+        """The experts' result in place of the last part's."""
+        return self._mix(place, self._inputs.pop((place, get_ident())))
 
     def copy_again(self) -> None:
-        for place, dense in self._dense.items():
-            state = merged_copy(dense).state_dict()
+        for place, (block, names) in self._dense.items():
+            state = merged_copy(_mlp(block, names)).state_dict()
             for expert in self.experts[place].children():
                 expert.load_state_dict(state)
 
@@ -136,8 +176,14 @@ class SparseUpcycling(Fusion):
         super()._begin(current)
         self._balances = {}
 
-    def _mix(self, place: str, hidden: Tensor) -> Tensor:
-        """Output of the experts for hidden states (…, D)."""
+    def _mix(self, place: str, hidden: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Output of the experts for hidden states (…, D).
+
+        Args:
+            place: of the block.
+            hidden: the MLP's input.
+            residual: what it adds to its result itself, if anything (BLOOM, MPT).
+        """
         states = hidden.reshape(-1, hidden.shape[-1])  # (S, D)
         router, experts = self.routers[place], self.experts[place]
         assert isinstance(router, nn.Linear) and isinstance(experts, nn.ModuleList)
@@ -151,9 +197,18 @@ class SparseUpcycling(Fusion):
         output = torch.zeros_like(states)
         for number, expert in enumerate(experts):
             rows = shares[:, number].nonzero()[:, 0]
-            mine = expert(states[rows]) * shares[rows, number, None].to(states.dtype)
+            inputs = states[rows]
+            own = expert(inputs) if residual is None else expert(inputs, torch.zeros_like(inputs))
+            mine = own * shares[rows, number, None].to(states.dtype)
             output = output.index_add(0, rows, mine.to(output.dtype))
-        return output.view_as(hidden)
+        mixed = output.view_as(hidden)
+        return mixed if residual is None else residual + mixed
 
     def penalty(self) -> Tensor | None:
         return sum(self._balances.values(), torch.zeros(())) if self._balances else None
+
+
+def _mlp(block: nn.Module, names: Sequence[str]) -> nn.Module:
+    """A block's MLP: a part of it, or several one behind the other, as they are called now."""
+    parts = [(name, block.get_submodule(name)) for name in names]
+    return parts[0][1] if len(parts) == 1 else nn.Sequential(OrderedDict(parts))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
+import transformers as hf
 
 from anymodal.fusion import SparseUpcycling
 from anymodal.fusion.mixture import route
 from anymodal.fusion.modules import merged_copy
+from anymodal.language.model import LanguageModel
 from tests.support.golden_weights import golden_published
 from tests.support.language_kinds import make
 
@@ -54,6 +58,48 @@ def test_experts_begin_again_as_the_mlp_without_a_copy_of_the_fusion() -> None:
     assert torch.equal(first.up_proj.weight, mlp.up_proj.weight)
     assert torch.equal(second.up_proj.weight, mlp.up_proj.weight)
     assert first.up_proj.weight is not second.up_proj.weight
+
+
+@pytest.mark.parametrize("kind", ["opt", "gpt2", "gemma2", "qwen2", "bloom", "mpt"])
+def test_experts_of_any_dense_family_begin_as_its_mlps(kind: str) -> None:
+    language = _FEW[kind]() if kind in _FEW else make(kind)
+    embeds = language.embed(torch.arange(20, 34).view(2, 7))
+    with torch.no_grad():
+        before = language(embeds)
+        fusion = SparseUpcycling(widths={}, experts=3, every=1)
+        fusion.attach(language)
+        torch.testing.assert_close(language(embeds), before, rtol=1e-4, atol=1e-4)
+        for weight in fusion.experts.parameters():
+            weight.zero_()  # nothing of the dense MLP is left
+        assert not torch.allclose(language(embeds), before, rtol=1e-2, atol=1e-2)
+        fusion.copy_again()
+        language.enable_lora(r=2)  # around the parts that give way
+        torch.testing.assert_close(language(embeds), before, rtol=1e-4, atol=1e-4)
+    fusion.train()
+    language(embeds).square().mean().backward()
+    assert all(weight.grad is not None for weight in fusion.experts["0"][0].parameters())
+
+
+def _tiny(model: Any, config: Any) -> LanguageModel:
+    torch.manual_seed(0)
+    return LanguageModel(model(config), make("llama-2").tokenizer).eval()
+
+
+_FEW: dict[str, Callable[[], LanguageModel]] = {
+    "bloom": lambda: _tiny(
+        hf.BloomForCausalLM, hf.BloomConfig(vocab_size=500, hidden_size=16, n_layer=2, n_head=2)
+    ),
+    "mpt": lambda: _tiny(
+        hf.MptForCausalLM, hf.MptConfig(vocab_size=500, d_model=16, n_layers=2, n_heads=2)
+    ),
+}
+
+
+def test_an_mlp_that_is_not_there_is_named() -> None:
+    with pytest.raises(ValueError, match="OPTDecoderLayer has no part mlp; name .* fc1"):
+        SparseUpcycling(widths={}, mlp="mlp").attach(make("opt"))
+    with pytest.raises(ValueError, match="no part fc1 → up; name"):
+        SparseUpcycling(widths={}, mlp=["fc1", "up"]).attach(make("opt"))
 
 
 def test_impossible_numbers_are_refused() -> None:
