@@ -35,7 +35,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.encoders.universal": PartVersion(
         1, "74abb48ebee89ea4", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
-    "anymodal.language.families": PartVersion(1, "91a7dd9139259ff0", ("anymodal.encoders",)),
+    "anymodal.language.families": PartVersion(1, "2fb1766aaee5d7a9", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
         1, "032b09e70c9e305a", ("anymodal.decoders.families", "anymodal.types")
     ),

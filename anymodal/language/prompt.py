@@ -391,8 +391,11 @@ class PromptBuilder:
         name = self.encoders.get(type(item))
         if name is None:
             names = ", ".join(sorted(cls.__name__ for cls in self.encoders))
+            family = self.language.family
+            why = None if family is None else family.unread.get(type(item))
             raise ValueError(
                 f"no encoder of this model reads {type(item).__name__}; it reads {names}"
+                + (f": {why}" if why else "")
             )
         positions = self.positions_of(name, item)
         runs = [run for run in positions if isinstance(run, SoftRun) and run.count]
@@ -414,7 +417,7 @@ class PromptBuilder:
         inner = ids[opens : len(ids) - closes]
         marks = str(first) if opens else "", str(last) if closes else ""
         tokens = pointer + [token for each in inner for token in each]
-        return MediaIds(joined, type(item).kind, marks, tokens)
+        return MediaIds(joined, type(item).kind, self._token_of(item), marks, tokens)
 
     def _ids_of_run(self, name: str, run: str | SoftRun) -> list[int]:
         if isinstance(run, str):

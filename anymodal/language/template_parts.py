@@ -18,15 +18,21 @@ class MediaIds(list[int]):
 
     Attributes:
         kind: its type, as chat templates name it.
+        token: holds the places of its soft tokens; kinds may share one.
         marks: the texts that it begins and ends with.
         inner: the ids between these.
     """
 
     def __init__(
-        self, ids: Sequence[int], kind: str, marks: tuple[str, str], inner: Sequence[int]
+        self,
+        ids: Sequence[int],
+        kind: str,
+        token: int,
+        marks: tuple[str, str],
+        inner: Sequence[int],
     ) -> None:
         super().__init__(ids)
-        self.kind, self.marks, self.inner = kind, marks, inner
+        self.kind, self.token, self.marks, self.inner = kind, token, marks, inner
 
 
 Piece = str | list[int]
@@ -65,7 +71,8 @@ def cut_text(
         written: what it writes for media, by their types.
 
     Raises:
-        ValueError: if a piece isn't written exactly once.
+        ValueError: if a piece isn't written exactly once, or media that share a placeholder not in
+            their order, by which alone they are told apart.
     """
     places = [PlacedPiece(m, p) for m, pieces in enumerate(messages) for p in range(len(pieces))]
     media: dict[str, list[int]] = {}
@@ -76,12 +83,20 @@ def cut_text(
     pattern = f"{MARKS[0]}(\\d+){MARKS[1]}" + (f"|({names})" if names else "")
     waiting = {name: iter(numbers) for name, numbers in media.items()}
     missing, end = set(range(len(places))), 0
+    latest: dict[int, int] = {}  # number of a placeholder's last media item
     for match in re.finditer(pattern, text):
         number = int(match[1]) if match[1] else next(waiting[match[2]], -1)
         if number not in missing:
             missing = {-1}
             break
         missing.remove(number)
+        message, place = places[number]
+        item = messages[message][place]
+        if isinstance(item, MediaIds):
+            if (before := latest.get(item.token, -1)) > number:
+                other = places[before]
+                _refuse_order(item, messages[other.message][other.piece])
+            latest[item.token] = number
         yield text[end : match.start()]
         yield places[number]
         end = match.end()
@@ -91,6 +106,16 @@ def cut_text(
             "another tokenizer.chat_template"
         )
     yield text[end:]
+
+
+def _refuse_order(first: MediaIds, second: Piece) -> None:
+    kind = second.kind if isinstance(second, MediaIds) else ""
+    raise ValueError(
+        f"the model's chat template writes {kind} before {first.kind}, which stands first in the "
+        "message, and one placeholder holds the places of both, so that one would be read as the "
+        f"other; give {kind} first or in a message of its own, or set another "
+        "tokenizer.chat_template"
+    )
 
 
 class TemplateEncoders(NamedTuple):

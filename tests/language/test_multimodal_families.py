@@ -12,14 +12,23 @@ import torch
 from transformers import WhisperFeatureExtractor
 
 from anymodal.chat.turn import embed_prompts
+from anymodal.language.families.idefics import number_words
 from anymodal.language.model import LanguageModel
-from anymodal.media import Audio
+from anymodal.media import Audio, Media, Video
 from anymodal.model import AnyModal
 from anymodal.types import Message
 from tests.support.multimodal.qwen import QWEN_PICTURES, SOUNDS
-from tests.support.multimodal.talks import PICTURES, clip, own_inputs, picture
+from tests.support.multimodal.talks import PICTURES, clip, own_inputs, picture, sound
 from tests.support.multimodal_models import MULTIMODAL_MODELS
 
+INTERNVL_CLIPS_FIRST = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+    "{% for part in m.content if part.type == 'video' %}{{ '<video>\n' }}{% endfor %}"
+    "{% for part in m.content if part.type == 'image' %}{{ '<IMG_CONTEXT>\n' }}{% endfor %}"
+    "{% for part in m.content if part.type == 'text' %}{{ part.text }}{% endfor %}"
+    "<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 QWEN = ("qwen2.5-vl", "qwen3-vl")
 
 
@@ -114,6 +123,81 @@ def test_pictures_and_clips_may_have_one_placeholder(models: dict[str, AnyModal]
     torch.testing.assert_close(hidden, whole.hidden_states[-1])
 
 
+@torch.no_grad()
+def test_clips_are_timed_pictures_to_smolvlm(models: dict[str, AnyModal]) -> None:
+    model = models["smolvlm"]
+    film, reader = clip(9, 20, 37, 4.0), model.readers["video"]
+    assert reader.chosen(film).tolist() == [0, 2, 5, 8]  # of two a second, in 2.25 seconds
+    frame = f"<fake_token_around_image><global-img>{'<image>' * 4}<fake_token_around_image>"
+    times = "".join(f"\nFrame from 00:0{int(number / 4)}:{frame}" for number in (0, 2, 5, 8))
+    intro = "You are provided the following series of four frames from a 0:00:02 [H:MM:SS] video.\n"
+    talk = [Message("user", ["See", film, "and?"])]
+    prompt = model.prompts.build(talk, reply=True)
+    tokenizer = model.language.tokenizer
+    text = f"<|im_start|>User: See{intro}{times}\n\nand?<end_of_utterance>\nAssistant:"
+    assert tokenizer.decode(prompt.ids) == text
+    pixels = reader.prepare(film)
+    assert pixels.shape == (4, 3, 16, 16)
+    whole = model.language.model(
+        torch.tensor([prompt.ids]), pixel_values=pixels[None], output_hidden_states=True
+    )
+    (embedded,) = embed_prompts(model, [talk])
+    hidden = model.language(embedded.embeds[None])
+    torch.testing.assert_close(hidden, whole.hidden_states[-1])
+    long = Video(np.zeros((40, 4, 4, 3), np.uint8), 2.0)
+    assert reader.chosen(long).tolist() == [2, 11, 20, 29, 38]  # without the first and last second
+
+
+def test_numbers_are_written_as_words() -> None:
+    words = {0: "zero", 13: "thirteen", 40: "forty", 64: "sixty-four", 300: "three hundred"}
+    words |= {128: "one hundred and twenty-eight", 999: "nine hundred and ninety-nine"}
+    assert {number: number_words(number) for number in words} == words
+    with pytest.raises(ValueError, match="1000 frames .* 999 at most"):
+        number_words(1000)
+
+
+PICTURES_ALONE = "processor .* takes pictures alone; give some .* frames"
+
+
+@pytest.mark.parametrize(
+    ("name", "medium", "reason"),
+    [
+        ("gemma-3", clip(3, 9, 9, 1.0), PICTURES_ALONE),
+        ("idefics3", clip(3, 9, 9, 1.0), PICTURES_ALONE),
+        ("llama-3.2-vision", clip(3, 9, 9, 1.0), PICTURES_ALONE),
+        ("phi-4-multimodal", clip(3, 9, 9, 1.0), PICTURES_ALONE),
+        ("gemma-4-large", sound(900), "only the small models of Gemma 4"),
+    ],
+)
+def test_what_a_family_has_no_way_for_is_refused_with_the_reason(
+    models: dict[str, AnyModal], name: str, medium: Media, reason: str
+) -> None:
+    with pytest.raises(
+        ValueError, match=f"no encoder .* reads {type(medium).__name__}; .*{reason}"
+    ):
+        models[name].prompts.build([Message("user", medium)], reply=True)
+
+
+def test_a_template_that_turns_shared_placeholders_around_is_refused(
+    folders: dict[str, Path],
+) -> None:
+    language = LanguageModel.from_pretrained(
+        str(folders["internvl"]), chat_template=INTERNVL_CLIPS_FIRST
+    )
+    model = AnyModal(language, None, {})
+    film = clip(3, 20, 37, 4.0)
+    prompt = model.prompts.build([Message("user", [film, PICTURES[0], "?"])], reply=True)
+    assert [item.modality for item in prompt.media] == ["video", "image"]
+    for talk in (
+        [Message("user", [PICTURES[0], "then", film])],
+        [Message("user", [film, PICTURES[0], film])],
+    ):
+        with pytest.raises(ValueError, match="writes video before image, .* give video first"):
+            model.prompts.build(talk, reply=True)
+    apart = [Message("user", PICTURES[0]), Message("assistant", "a"), Message("user", film)]
+    assert len(model.prompts.build(apart, reply=True).media) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "kind"), [("qwen2.5-omni", "qwen2_5_omni"), ("qwen3-omni", "qwen3_omni_moe")]
 )
@@ -146,9 +230,9 @@ def test_sounds_are_heard_as_by_transformers(models: dict[str, AnyModal], name: 
     heard = extractor(waves, sampling_rate=16_000, return_attention_mask=True, return_tensors="pt")
     mask = heard["attention_mask"]
     reader = model.readers["audio"]
-    for row, sound in enumerate(sounds):
+    for row, each in enumerate(sounds):
         mel = heard["input_features"][row, :, mask[row].bool()]
-        torch.testing.assert_close(reader.prepare(sound), mel, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(reader.prepare(each), mel, rtol=1e-5, atol=1e-5)
     prompt = model.prompts.build(talk, reply=True)
     ids = torch.tensor([prompt.ids])
     (embedded,) = embed_prompts(model, [talk])

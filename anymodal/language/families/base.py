@@ -148,12 +148,14 @@ class MultimodalFamily(ABC):
             too, since its marks of media are read together with what stands beside them.
         reads_across: whether blocks of its own read media by cross-attention, which no soft token
             stands for (`fusion.own_cross`).
+        unread: why media of a class aren't read, and what to do, where somebody may expect it.
     """
 
     num_axes: ClassVar[int] = 1
     is_causal: ClassVar[bool] = True
     renders_parts: ClassVar[bool] = False
     reads_across: ClassVar[bool] = False
+    unread: ClassVar[Mapping[type[Media], str]] = {}
 
     def variant(self, config: Any) -> MultimodalFamily:
         """The family of a model with such a configuration, where its models differ in the above."""

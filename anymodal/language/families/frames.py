@@ -20,6 +20,12 @@ from anymodal.language.families.pixels import Settings, prepare_pixels, write_se
 from anymodal.language.families.tiles import tower_modules
 from anymodal.media import Video
 
+NO_CLIPS = (
+    "transformers' own processor for this language model takes pictures alone; give some of the "
+    "clip's frames as pictures, or a modality with an encoder of clips"
+)
+"""Why a family reads no clips, and what to do."""
+
 FRAME_DEFAULTS: Settings = {
     "do_resize": True,
     "resample": 3,  # bicubic

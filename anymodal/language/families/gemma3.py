@@ -6,7 +6,8 @@ whole, as by default; pan and scan is not supported.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +20,9 @@ from transformers.models.gemma3.modeling_gemma3 import (
 
 from anymodal.io.protocols import TextTokenizer
 from anymodal.language.families.base import Checkpoint, ImageTextFamily, MediaReader, PassInputs
+from anymodal.language.families.frames import NO_CLIPS
 from anymodal.language.families.tiles import TileReader
+from anymodal.media import Media, Video
 from anymodal.types import MediaPositions, SoftRun
 
 
@@ -44,6 +47,7 @@ class Gemma3(ImageTextFamily):
 
     is_causal = False
     renders_parts = True
+    unread: ClassVar[Mapping[type[Media], str]] = {Video: NO_CLIPS}
 
     def num_deep(self, config: Any) -> int:
         return 1

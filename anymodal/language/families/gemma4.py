@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ from anymodal.language.families.pixels import (
     write_settings,
 )
 from anymodal.language.families.sounds import SoundReader
-from anymodal.media import Image, Video
+from anymodal.media import Audio, Image, Media, Video
 from anymodal.types import MediaPositions, SoftRun
 
 PICTURE_DEFAULTS: Settings = {
@@ -254,6 +254,10 @@ class Gemma4(ImageTextFamily):
 
     is_causal = False
     renders_parts = True
+    unread: ClassVar[Mapping[type[Media], str]] = {
+        Audio: "only the small models of Gemma 4 (E2B, E4B) hear; open one of these, or give a "
+        "modality with an encoder of sounds"
+    }
 
     def variant(self, config: Any) -> MultimodalFamily:
         sees = config.get_text_config().use_bidirectional_attention == "vision"

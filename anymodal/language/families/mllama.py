@@ -8,8 +8,8 @@ Shapes: T tiles, P states of each, D width of the language model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -17,7 +17,9 @@ from transformers import MllamaImageProcessorPil, PreTrainedModel
 
 from anymodal.io.protocols import TextTokenizer
 from anymodal.language.families.base import Checkpoint, ImageTextFamily, MediaReader
+from anymodal.language.families.frames import NO_CLIPS
 from anymodal.language.families.tiles import TileReader
+from anymodal.media import Media, Video
 from anymodal.types import MediaPositions, SoftRun
 
 
@@ -66,6 +68,7 @@ class Mllama(ImageTextFamily):
     """Llama 3.2 Vision."""
 
     reads_across = True
+    unread: ClassVar[Mapping[type[Media], str]] = {Video: NO_CLIPS}
 
     def readers(
         self, model: PreTrainedModel, tokenizer: TextTokenizer, checkpoint: Checkpoint

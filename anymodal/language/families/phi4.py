@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from transformers import Phi4MultimodalFeatureExtractor, PreTrainedModel
 
 from anymodal.io.protocols import TextTokenizer
 from anymodal.language.families.base import AutoFamily, Checkpoint, MediaReader
+from anymodal.language.families.frames import NO_CLIPS
 from anymodal.language.families.pixels import (
     Settings,
     prepare_pixels,
@@ -30,7 +31,7 @@ from anymodal.language.families.pixels import (
     write_settings,
 )
 from anymodal.language.families.sounds import SoundReader
-from anymodal.media import Image
+from anymodal.media import Image, Media, Video
 from anymodal.types import MediaPositions, SoftRun
 
 PICTURE_DEFAULTS: Settings = {
@@ -259,6 +260,8 @@ class SpeechReader(SoundReader):
 
 class Phi4Multimodal(AutoFamily):
     """Phi-4-multimodal, without the adapters that its checkpoint has beside the model."""
+
+    unread: ClassVar[Mapping[type[Media], str]] = {Video: NO_CLIPS}
 
     @property
     def auto_class(self) -> Any:

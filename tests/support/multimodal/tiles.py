@@ -47,7 +47,8 @@ IDEFICS = (
     "{% if message['content'][0]['type'] == 'image' %}{{':'}}{% else %}{{': '}}{% endif %}"
     "{% for line in message['content'] %}"
     "{% if line['type'] == 'text' %}{{line['text']}}"
-    "{% elif line['type'] == 'image' %}{{ '<image>' }}{% endif %}"
+    "{% elif line['type'] == 'image' %}{{ '<image>' }}"
+    "{% elif line['type'] == 'video' %}{{ '<video>' }}{% endif %}"
     "{% endfor %}<end_of_utterance>\n{% endfor %}"
     "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
 )
@@ -90,7 +91,9 @@ def _named_pictures(kind: Any) -> Any:
     return pictures
 
 
-def _idefics(label: str, model: Any, processor: Any) -> MultimodalModel:
+def _idefics(label: str, model: Any, processor: Any, clips: bool = False) -> MultimodalModel:
+    sampling = {"fps": 2, "max_frames": 5, "video_size": {"longest_edge": 24}}
+    settings = {**NAMED_TILES, **({"video_sampling": sampling} if clips else {})}
     return MultimodalModel(
         label,
         model,
@@ -102,7 +105,8 @@ def _idefics(label: str, model: Any, processor: Any) -> MultimodalModel:
             "initializer_range": 0.3,
         },
         lambda tokenizer: {"image_token_id": tokenizer.convert_tokens_to_ids("<image>")},
-        {"preprocessor_config.json": NAMED_TILES},
+        {"preprocessor_config.json": settings},
+        reads=("image", "video") if clips else ("image",),
         own=_named_pictures(processor),
         mark="<image>",
     )
@@ -216,7 +220,9 @@ TILE_MODELS: dict[str, MultimodalModel] = {
     "idefics3": _idefics(
         "Idefics 3", hf.Idefics3ForConditionalGeneration, hf.Idefics3ImageProcessorPil
     ),
-    "smolvlm": _idefics("SmolVLM", hf.SmolVLMForConditionalGeneration, hf.SmolVLMImageProcessorPil),
+    "smolvlm": _idefics(
+        "SmolVLM", hf.SmolVLMForConditionalGeneration, hf.SmolVLMImageProcessorPil, True
+    ),
     "llava-onevision": MultimodalModel(
         "LLaVA-OneVision",
         hf.LlavaOnevisionForConditionalGeneration,
