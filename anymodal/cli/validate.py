@@ -75,17 +75,18 @@ def check_configuration(path: Path, overrides: Sequence[str] = (), *, data: bool
             raise configuration.ConfigError("trusted_packages must be a list of packages")
         composition.validate_model(config, trusted_packages)
     elif "metrics" in config:
-        from anymodal.evaluation.schema import import_packages, read_evaluation
+        from anymodal.evaluation.reply_job import import_packages
+        from anymodal.evaluation.schema import Evaluation
 
-        evaluation = read_evaluation(path, overrides)
+        evaluation = Evaluation.read(path, overrides)
         if data and isinstance(evaluation.data, str):
             import_packages(evaluation.trusted_packages)
             evaluation.samples()
     elif "scorers" in config:
-        from anymodal.evaluation.schema import import_packages
-        from anymodal.tools.pairs.configuration import read_pair_making
+        from anymodal.evaluation.reply_job import import_packages
+        from anymodal.tools.pairs.configuration import PairMaking
 
-        making = read_pair_making(path, overrides)
+        making = PairMaking.read(path, overrides)
         if data and isinstance(making.data, str):
             import_packages(making.trusted_packages)
             making.samples()

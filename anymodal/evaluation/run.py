@@ -14,8 +14,9 @@ from anymodal import media
 from anymodal.composition import find, is_run
 from anymodal.distributed import devices
 from anymodal.evaluation.predictor import ModelPredictor, Predictor
+from anymodal.evaluation.reply_job import ReplyJob, import_packages
 from anymodal.evaluation.report import Failure, Results, metric_table, tables_of
-from anymodal.evaluation.schema import Evaluation, import_packages, read_evaluation
+from anymodal.evaluation.schema import Evaluation
 from anymodal.evaluation.store import RecordStore
 from anymodal.io.results import write_results
 from anymodal.metrics import Metric
@@ -84,15 +85,13 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
         ConfigError: for a configuration or data that can't work.
         ValueError: if every sample failed, or the folder holds replies of another model.
     """
-    job = read_evaluation(path, overrides)
+    job = Evaluation.read(path, overrides)
     import_packages(job.trusted_packages)  # their classes of media are needed to read the data
     settings, choices = split_choices(job.settings)
     samples = _with_choices(job.samples(), choices)
-    if isinstance(job.model, str) and not is_run(job.model):
-        # A name that there isn't is an error before anything is computed.
-        find(job.model)
+    check_model_name(job)
     metrics = job.build_metrics(samples)
-    predictor = ModelPredictor(_model(job), **settings)
+    predictor = ModelPredictor(open_job_model(job), **settings)
     head = {"answerer": predictor.metadata(), "seed": job.seed}
     store = RecordStore[Reply](Path(job.output_dir), head, lambda record: record["id"])
     failures = collect_replies(predictor, samples, store, seed=job.seed, batch_size=job.batch_size)
@@ -130,7 +129,14 @@ def _with_choices(
         raise configuration.ConfigError(f"settings.choices: {error}") from error
 
 
-def _model(job: Evaluation) -> AnyModal:
+def check_model_name(job: ReplyJob) -> None:
+    """Make sure, before anything is computed, that there is a model of a job's name."""
+    if isinstance(job.model, str) and not is_run(job.model):
+        find(job.model)
+
+
+def open_job_model(job: ReplyJob) -> AnyModal:
+    """The model of a job, on its device."""
     if isinstance(job.model, str):
         return open_any_model(job.model, job.trusted_packages, device=job.device or "auto")
     model: AnyModal = configuration.instantiate(job.model, trusted_packages=job.trusted)

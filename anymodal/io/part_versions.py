@@ -47,7 +47,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.decoders.families": PartVersion(1, "d9f3231e34f36128", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
-        1, "2684ffa713023913", ("anymodal.decoders", "anymodal.media")
+        1, "dc7bbbcf7e7e18d6", ("anymodal.decoders", "anymodal.media")
     ),
 }
 

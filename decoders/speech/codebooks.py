@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from anymodal.decoders.speech.family import SpeechFamily, VoicePrompt, mono
+from anymodal.decoders.speech.family import SpeechFamily, SpeechNetworks, VoicePrompt, mono
 from anymodal.media import Audio
 
 _SAMPLING = {"temperature": "temperature"}
@@ -63,18 +63,13 @@ class DiaFamily(SpeechFamily):
         return processor(text=[text], audio=[sound], return_tensors="pt")
 
     def generate(
-        self,
-        model: Any,
-        processor: Any,
-        codec: nn.Module | None,
-        inputs: Any,
-        options: Mapping[str, Any],
+        self, networks: SpeechNetworks, inputs: Any, options: Mapping[str, Any]
     ) -> Tensor | None:
         """Codes by `generate`, samples by the processor, without the recording."""
-        codes = model.generate(**inputs, **_drawn(options))
-        frames = int(processor.get_audio_prompt_len(inputs["decoder_attention_mask"]))
+        codes = networks.model.generate(**inputs, **_drawn(options))
+        frames = int(networks.processor.get_audio_prompt_len(inputs["decoder_attention_mask"]))
         # Of one alone, which begins what has no recording, the processor finds the place itself.
-        samples: Tensor = processor.batch_decode(
+        samples: Tensor = networks.processor.batch_decode(
             codes, audio_prompt_len=frames if frames > 1 else None
         )[0]
         return samples
@@ -117,15 +112,10 @@ class CsmFamily(SpeechFamily):
         )
 
     def generate(
-        self,
-        model: Any,
-        processor: Any,
-        codec: nn.Module | None,
-        inputs: Any,
-        options: Mapping[str, Any],
+        self, networks: SpeechNetworks, inputs: Any, options: Mapping[str, Any]
     ) -> Tensor | None:
         """Samples by `generate`."""
-        output = model.generate(**inputs, output_audio=True, **_drawn(options))
+        output = networks.model.generate(**inputs, output_audio=True, **_drawn(options))
         sounds = getattr(output, "audio", output)
         sound: Tensor = sounds[0]
         return sound
@@ -159,13 +149,8 @@ class BarkFamily(SpeechFamily):
         return processor(text, voice_preset=voice, max_length=self.max_tokens(model))
 
     def generate(
-        self,
-        model: Any,
-        processor: Any,
-        codec: nn.Module | None,
-        inputs: Any,
-        options: Mapping[str, Any],
+        self, networks: SpeechNetworks, inputs: Any, options: Mapping[str, Any]
     ) -> Tensor | None:
         """Samples by `generate`."""
-        samples: Tensor = model.generate(**inputs, **_drawn(options))
+        samples: Tensor = networks.model.generate(**inputs, **_drawn(options))
         return samples[0]

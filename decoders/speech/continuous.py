@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from anymodal.decoders.speech.family import SpeechFamily, VoicePrompt, mono
+from anymodal.decoders.speech.family import SpeechFamily, SpeechNetworks, VoicePrompt, mono
 from anymodal.media import Audio
 
 MAX_SECONDS = 120.0
@@ -67,12 +67,7 @@ class PocketTTSFamily(SpeechFamily):
         return processor(text=[prompt], return_tensors="pt", **latents)
 
     def generate(
-        self,
-        model: Any,
-        processor: Any,
-        codec: nn.Module | None,
-        inputs: Any,
-        options: Mapping[str, Any],
+        self, networks: SpeechNetworks, inputs: Any, options: Mapping[str, Any]
     ) -> Tensor | None:
         """Latents by `generate`, samples by the processor."""
         options = {**options, "return_dict_in_generate": True}
@@ -80,8 +75,8 @@ class PocketTTSFamily(SpeechFamily):
             options["do_sample"] = options["temperature"] > 0
             if not options["do_sample"]:
                 del options["temperature"]
-        output = model.generate(**inputs, **options)
-        (samples,) = processor.decode(output.audio_latents, output.audio_latents_mask)
+        output = networks.model.generate(**inputs, **options)
+        (samples,) = networks.processor.decode(output.audio_latents, output.audio_latents_mask)
         return samples if isinstance(samples, Tensor) else None
 
 
@@ -131,16 +126,12 @@ class VibeVoiceFamily(SpeechFamily):
         )
 
     def generate(
-        self,
-        model: Any,
-        processor: Any,
-        codec: nn.Module | None,
-        inputs: Any,
-        options: Mapping[str, Any],
+        self, networks: SpeechNetworks, inputs: Any, options: Mapping[str, Any]
     ) -> Tensor | None:
         """Samples by `generate`."""
+        model = networks.model
         hop = model.config.audio_config.hop_length
-        limit = math.ceil(MAX_SECONDS * self.rate(model, processor) / hop)
+        limit = math.ceil(MAX_SECONDS * self.rate(model, networks.processor) / hop)
         room = model.config.text_config.max_position_embeddings - inputs["input_ids"].shape[1]
         given = getattr(model.generation_config, "max_new_tokens", None)
         options = {**options, "max_new_tokens": min(given or limit, limit, room)}

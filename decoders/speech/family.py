@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,20 @@ VOICES = "voices"
 """The folder of a speaker's voices, each a file of its name."""
 WORDS = ".txt"
 """The suffix of a file with a recording's words."""
+
+
+class SpeechNetworks(NamedTuple):
+    """The networks of a speaker of transformers.
+
+    Attributes:
+        model: of the family's `model_class`.
+        processor: gives its inputs.
+        codec: the network apart, where there is one.
+    """
+
+    model: Any
+    processor: Any
+    codec: nn.Module | None
 
 
 class SpeechFamily(ABC):
@@ -78,19 +92,12 @@ class SpeechFamily(ABC):
 
     @abstractmethod
     def generate(
-        self,
-        model: Any,
-        processor: Any,
-        codec: nn.Module | None,
-        inputs: Any,
-        options: Mapping[str, Any],
+        self, networks: SpeechNetworks, inputs: Any, options: Mapping[str, Any]
     ) -> Tensor | None:
         """Samples (n,) or (1, n) by the model's own call; None where it made none.
 
         Args:
-            model: of `model_class`.
-            processor: that gave the inputs.
-            codec: the network apart, where there is one.
+            networks: of the speaker.
             inputs: of `inputs`.
             options: further arguments, of those in `settings`.
         """

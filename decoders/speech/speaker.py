@@ -12,7 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from anymodal.decoders.speech.base import Speaker, Voice, check_sound
-from anymodal.decoders.speech.family import VOICES, SpeechFamily, VoicePrompt, write_voice
+from anymodal.decoders.speech.family import (
+    VOICES,
+    SpeechFamily,
+    SpeechNetworks,
+    VoicePrompt,
+    write_voice,
+)
 from anymodal.decoders.speech.pretrained import DRAWING, open_speaker
 from anymodal.decoders.speech.sentences import is_speakable
 from anymodal.decoders.speech.table import find_speech_family
@@ -204,7 +210,8 @@ class TransformersSpeaker(Speaker):
             for each in devices:
                 with torch.cuda.device(each):
                     torch.cuda.manual_seed(seed)
-            return family.generate(self.model, self.processor, self.codec, inputs, options)
+            networks = SpeechNetworks(self.model, self.processor, self.codec)
+            return family.generate(networks, inputs, options)
 
     def _prompt(self, voice: Voice | None) -> VoicePrompt | None:
         if voice is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from anymodal.decoders.speech.family import SpeechFamily, VoicePrompt
+from anymodal.decoders.speech.family import SpeechFamily, SpeechNetworks, VoicePrompt
 
 
 class SpeechT5Family(SpeechFamily):
@@ -47,15 +47,10 @@ class SpeechT5Family(SpeechFamily):
         return inputs
 
     def generate(
-        self,
-        model: Any,
-        processor: Any,
-        codec: nn.Module | None,
-        inputs: Any,
-        options: Mapping[str, Any],
+        self, networks: SpeechNetworks, inputs: Any, options: Mapping[str, Any]
     ) -> Tensor | None:
         """Samples by `generate_speech`, whose decoder drops at random at work, too."""
-        samples: Tensor = model.generate_speech(
-            inputs["input_ids"], inputs["speaker_embeddings"], vocoder=codec
+        samples: Tensor = networks.model.generate_speech(
+            inputs["input_ids"], inputs["speaker_embeddings"], vocoder=networks.codec
         )
         return samples

@@ -10,7 +10,7 @@ import dataclasses
 import importlib
 import re
 from collections.abc import Iterator
-from inspect import getdoc
+from inspect import cleandoc
 from typing import Any
 
 import yaml
@@ -26,13 +26,16 @@ PLAIN_TYPES = {"Any": "part", "dict": "mapping", "None": "null"}
 
 
 def meanings(schema: type) -> dict[str, str]:
-    """The entries of the `Args:` in a docstring."""
-    text = getdoc(schema) or ""
-    block = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", text, re.M | re.S)
-    entries = re.findall(
-        r"^    (\w+): (.*?)(?=^    \w+: |\Z)", block[1] if block else "", re.M | re.S
-    )
-    return {name: " ".join(meaning.split()).removesuffix(".") for name, meaning in entries}
+    """The entries of the `Args:` in a docstring, over those of the schema's bases."""
+    explained: dict[str, str] = {}
+    for each in reversed(schema.__mro__):
+        text = cleandoc(each.__doc__ or "") if dataclasses.is_dataclass(each) else ""
+        block = re.search(r"^Args:\n(.*?)(?=^\S|\Z)", text, re.M | re.S)
+        entries = re.findall(
+            r"^    (\w+): (.*?)(?=^    \w+: |\Z)", block[1] if block else "", re.M | re.S
+        )
+        explained |= {name: " ".join(text.split()).removesuffix(".") for name, text in entries}
+    return explained
 
 
 def type_name(field: dataclasses.Field[Any]) -> str:

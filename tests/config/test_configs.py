@@ -11,7 +11,7 @@ import pytest
 
 from anymodal.cli.validate import check_configuration
 from anymodal.config import ConfigError, load_config
-from anymodal.evaluation.schema import read_evaluation
+from anymodal.evaluation.schema import Evaluation
 from anymodal.training.run import read_run
 from tests.support.paths import ROOT as REPOSITORY
 
@@ -41,11 +41,11 @@ def test_a_run_takes_overrides_and_refuses_typos(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [p for p in ALL if "metrics" in load_config(p)])
 def test_an_evaluation_takes_overrides_and_refuses_typos(path: Path) -> None:
-    job = read_evaluation(path, ["data=mine.jsonl", "+settings.max_new_tokens=9"])
+    job = Evaluation.read(path, ["data=mine.jsonl", "+settings.max_new_tokens=9"])
     assert job.data == "mine.jsonl" and job.settings["max_new_tokens"] == 9
     for override in ("modle=x", "metrics.blue=1"):
         with pytest.raises(ConfigError, match="has no key"):
-            read_evaluation(path, [override])
+            Evaluation.read(path, [override])
 
 
 UNPINNED = {

@@ -14,7 +14,7 @@ from anymodal.cli.validate import check_configuration
 from anymodal.config import ConfigError
 from anymodal.evaluation.report import metric_table
 from anymodal.evaluation.run import run_evaluation
-from anymodal.evaluation.schema import read_evaluation
+from anymodal.evaluation.schema import Evaluation
 from anymodal.media import Media
 from anymodal.metrics import (
     Metric,
@@ -228,7 +228,7 @@ def test_data_and_model_may_be_parts(job: dict[str, Any], tmp_path: Path) -> Non
         "metrics": {"pope": metric("YesNo"), "length": {"_target_": f"{__name__}.Length"}},
         "trusted_packages": [__name__],
     }
-    assert read_evaluation(save(job, tmp_path)).samples() == given_samples()
+    assert Evaluation.read(save(job, tmp_path)).samples() == given_samples()
     assert cli.main(["eval", "files", save(job, tmp_path)]) == 0
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert results["metrics"]["pope"]["count"] == 2

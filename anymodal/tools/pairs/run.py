@@ -12,22 +12,25 @@ from typing import Any, NamedTuple, TypedDict
 
 from tqdm import tqdm
 
-from anymodal import config as configuration
-from anymodal.composition import find, is_run
 from anymodal.distributed import devices
 from anymodal.evaluation.predictor import ModelPredictor
+from anymodal.evaluation.reply_job import import_packages
 from anymodal.evaluation.report import Failure
-from anymodal.evaluation.run import Reply, collect_replies, stored_reply
-from anymodal.evaluation.schema import import_packages
+from anymodal.evaluation.run import (
+    Reply,
+    check_model_name,
+    collect_replies,
+    open_job_model,
+    stored_reply,
+)
 from anymodal.evaluation.store import RecordStore
 from anymodal.io.results import markdown_table, write_results
 from anymodal.metrics.samples import EvaluationSample
 from anymodal.model import AnyModal
-from anymodal.tools.pairs.configuration import PairMaking, read_pair_making
+from anymodal.tools.pairs.configuration import PairMaking
 from anymodal.tools.pairs.page import write_pairs_page
 from anymodal.tools.pairs.records import ScoredPair, ScoredReply, write_json_lines
 from anymodal.tools.pairs.scorers import ReplyScore, Scorer
-from anymodal.training.run_folder import open_any_model
 
 PAIRS, SCORES = "pairs.jsonl", "scores.jsonl"
 
@@ -86,12 +89,11 @@ def make_pairs(path: str | Path, overrides: Iterable[str] = ()) -> tuple[PairRes
         ConfigError: for a configuration or data that can't work.
         ValueError: if every prompt failed, or the folder holds replies of another model.
     """
-    job = read_pair_making(path, overrides)
+    job = PairMaking.read(path, overrides)
     import_packages(job.trusted_packages)
     samples = job.samples()
-    if isinstance(job.model, str) and not is_run(job.model):
-        find(job.model)  # a name that there isn't is an error before anything is computed
-    model = _model(job)
+    check_model_name(job)
+    model = open_job_model(job)
     scorers = job.build_scorers(model, samples)
     prompts = [_Prompt(sample, _repeats(sample, job.replies)) for sample in samples]
     store, failures = _collect(job, model, prompts)
@@ -100,13 +102,6 @@ def make_pairs(path: str | Path, overrides: Iterable[str] = ()) -> tuple[PairRes
         name: _score(job, name, scorer, store, prompts, device) for name, scorer in scorers.items()
     }
     return _write(job, prompts, store, scores, failures)
-
-
-def _model(job: PairMaking) -> AnyModal:
-    if isinstance(job.model, str):
-        return open_any_model(job.model, job.trusted_packages, device=job.device or "auto")
-    model: AnyModal = configuration.instantiate(job.model, trusted_packages=job.trusted)
-    return model.to(devices.choose_device(job.device))
 
 
 def _repeats(sample: EvaluationSample, count: int) -> list[EvaluationSample]:
