@@ -414,12 +414,19 @@ class ComposedModel(nn.Module):
         hidden = self.language(embeds, positions=positions.to(self.device), media=media)
         return targets, self.span_conditioning(name, rows, hidden, embeds)
 
-    def null_conditioning(self, name: str, request: str) -> Conditioning:
+    def null_conditioning(
+        self, name: str, request: str, media: Sequence[Media] = ()
+    ) -> Conditioning:
         """A head's conditioning (1, L, C) of a conversation that is one request and its reply's
         span, which guidance leads away from; see `Modality.null_request`.
+
+        Args:
+            name: the modality.
+            request: what is said.
+            media: what stands before it.
         """
         reply = Message("assistant", [Target(name, _UNSEEN)])
-        pair = self.conditioning(name, [[Message("user", request), reply]])
+        pair = self.conditioning(name, [[Message("user", [*media, request]), reply]])
         assert pair is not None, "the reply has a span"
         return pair[1]
 

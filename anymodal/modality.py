@@ -40,8 +40,9 @@ class Modality:
             that are left out. Of a speaker, those of `Speaker.speak`, and which passages it speaks.
         null_request: a request, as a rule the empty one, whose signal span guidance leads away from
             in the place of the decoder's own empty caption, as a model learns it that reads
-            `NullRequests` now and then; a `negative_prompt` is read in its place. None for the
-            decoder's own.
+            `NullRequests` now and then; a `negative_prompt` is read in its place. With the setting
+            `reference_guidance`, it is read behind the conversation's media, and guidance leads
+            away from it alone too. None for the decoder's own.
         speaker: a reply's text to media; instead of a decoder.
 
     Raises:
@@ -102,7 +103,15 @@ class Modality:
         maker = self.decoder if self.decoder is not None else self.speaker
         check = ranges.check_sampling if maker is None else maker.check_settings
         given = check(given, place=place)
-        return check({**self.sampling, **given}, place=place)
+        settings = check({**self.sampling, **given}, place=place)
+        weight = settings.get("reference_guidance")
+        is_unsaid = weight is not None and self.null_request is None
+        if is_unsaid and self.decoder is not None and self.decoder.takes_neither:
+            raise ValueError(
+                f"{place}: reference_guidance={weight}, and no null_request, which says what "
+                "guidance leads away from; give the modality one, or leave it out"
+            )
+        return settings
 
     @property
     def media(self) -> type[Media]:

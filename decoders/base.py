@@ -64,6 +64,8 @@ class Decoder(Recorded, nn.Module, ABC):
             shorter than `spec` says.
         takes_negative: whether `sample` takes `negative`, a conditioning for each item that
             guidance leads away from.
+        takes_neither: whether `sample` takes `neither`, for guidance away from references that the
+            conditioning alone tells of.
         can_wait: whether it may stay on disk until something is asked of it (`DeferredDecoder`).
         lock: for whatever only one thread may do at a time.
     """
@@ -76,6 +78,7 @@ class Decoder(Recorded, nn.Module, ABC):
     sees_references: bool = False
     takes_mask: bool = False
     takes_negative: bool = False
+    takes_neither: bool = False
     can_wait: bool = True
 
     def __init__(self) -> None:

@@ -128,7 +128,10 @@ def check_call(family: Family, settings: Mapping[str, Any], place: str = "") -> 
 
 
 def check_reference_guidance(
-    mechanism: ReferenceMechanism | None, settings: Mapping[str, Any], place: str = ""
+    mechanism: ReferenceMechanism | None,
+    settings: Mapping[str, Any],
+    place: str = "",
+    takes_neither: bool = False,
 ) -> None:
     """Check the weight of guidance away from references.
 
@@ -136,6 +139,7 @@ def check_reference_guidance(
         mechanism: by which the denoiser is shown references; None where it takes none.
         settings: of a call.
         place: stands before the name in an error.
+        takes_neither: whether conditionings alone may tell of references.
 
     Raises:
         ValueError: the denoiser can't do without references, or nothing else is guided.
@@ -145,7 +149,7 @@ def check_reference_guidance(
         return
     name = f"{place}: reference_guidance" if place else "reference_guidance"
     ranges.check_real(name, weight, 0, ranges.MOST_GUIDANCE)
-    if mechanism is None or not mechanism.three_branches:
+    if not takes_neither and (mechanism is None or not mechanism.three_branches):
         raise ValueError(
             f"{name}={weight}, but this decoder was not trained to do without references, "
             "as those are whose references stand on channels; leave it out"

@@ -98,6 +98,11 @@ class ChoosingDecoder(Decoder):
         return self.maker.takes_negative
 
     @property
+    def takes_neither(self) -> bool:  # type: ignore[override]
+        """Whether guidance away from references may be between conditionings alone."""
+        return self.maker.takes_neither
+
+    @property
     def min_steps(self) -> int:  # type: ignore[override]
         """The fewest denoising steps that the maker takes."""
         return self.maker.min_steps
@@ -199,6 +204,7 @@ class ChoosingDecoder(Decoder):
         references: References | None = None,
         choice: str | None = None,
         negative: Conditioning | None = None,
+        neither: Conditioning | None = None,
         **more: Any,
     ) -> list[Media]:
         """Make or find one medium for each item of a conditioning.
@@ -209,6 +215,7 @@ class ChoosingDecoder(Decoder):
             references: likewise; what is found is found without.
             choice: `make` or `find` for all items; None for what their conditioning says.
             negative: of `spec`'s shape too; what is made is led away from what it would make.
+            neither: likewise, of guidance in three branches.
             more: further settings of the maker.
 
         Raises:
@@ -233,6 +240,8 @@ class ChoosingDecoder(Decoder):
                 settings["references"] = [references[i] for i in made]
             if negative is not None:
                 settings["negative"] = self.split(negative).made.select(made)
+            if neither is not None:
+                settings["neither"] = self.split(neither).made.select(made)
             try:
                 results: Sequence[Media | None] = self.maker.sample(
                     asked.made.select(made),

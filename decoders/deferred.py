@@ -158,6 +158,11 @@ class DeferredDecoder(Decoder):
     place: Tensor
     takes_negative = True  # no note tells; a model was checked with the open one
 
+    @property
+    def takes_neither(self) -> bool:  # type: ignore[override]
+        """Whether guidance away from references may be between conditionings alone."""
+        return self.open_decoder().takes_neither
+
     def __init__(self, note: DecoderNote, load: Callable[[], Decoder]) -> None:
         super().__init__()
         self.note, self.load = note, load

@@ -193,6 +193,13 @@ class DiffusionDecoder(HeldPipeline):
         return self.family.takes_mask
 
     @property
+    def takes_neither(self) -> bool:  # type: ignore[override]
+        """Whether guidance away from references may be between conditionings alone."""
+        mechanism = self._denoiser.mechanism if self.references else None
+        beside = mechanism is not None and mechanism.three_branches
+        return self.family.third_branch and not beside
+
+    @property
     def takes_negative(self) -> bool:  # type: ignore[override]
         """Whether guidance may lead away from another conditioning than the empty caption's."""
         return self.family.takes_negative_prompt
@@ -285,6 +292,7 @@ class DiffusionDecoder(HeldPipeline):
         strength: float | None = None,
         reference_guidance: float | None = None,
         negative: Conditioning | None = None,
+        neither: Conditioning | None = None,
         span: Sequence[float | None] | None = None,
     ) -> list[Media]:
         """Make one medium for each item of a conditioning, in one batch.
@@ -311,6 +319,9 @@ class DiffusionDecoder(HeldPipeline):
                 None for two branches. It takes another half of the time.
             negative: a conditioning for each item that guidance leads away from, in the place of
                 a caption's.
+            neither: with `reference_guidance`, a conditioning for each item that tells of the
+                references as little as of what is asked; `negative` then tells of them alone. None
+                where there are no references to lead away from.
             span: seconds from and to which sources without a span of their own are made anew, the
                 second one None for the rest; where the pipeline remakes parts.
 
@@ -357,6 +368,10 @@ class DiffusionDecoder(HeldPipeline):
                 away = negative.cast(self.pipeline.text_encoder.dtype, self.family.device)
             elif guidance > 1:
                 away = self._negative.of(negative_prompt, count, shown)
+            if neither is not None:
+                neither = self.family.check_conditioning(neither)
+                check_finite(neither)
+                neither = neither.cast(self.pipeline.text_encoder.dtype, self.family.device)
             request = SamplingRequest(
                 positive.cast(self.pipeline.text_encoder.dtype, self.family.device),
                 away,
@@ -365,6 +380,7 @@ class DiffusionDecoder(HeldPipeline):
                 generator,
                 None if shown is None else self.encode_references(shown),
                 [None] * count if strength is None else self._starts(references or ()),
+                neither,
             )
             report = progress or (lambda step, steps: None)
             return sample_media(self._denoiser, request, report)
@@ -406,7 +422,7 @@ class DiffusionDecoder(HeldPipeline):
         values = super().check_settings(settings, place)
         check_call(self.family, values, place)
         mechanism = self._denoiser.mechanism if self.references else None
-        check_reference_guidance(mechanism, values, place)
+        check_reference_guidance(mechanism, values, place, self.takes_neither)
         return values
 
     def captioning(self) -> CacheKey:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor
 
 from anymodal.decoders.base import Generators, Progress
+from anymodal.decoders.branches import guide_in_three_branches, replace_conditioning
 from anymodal.decoders.calls import make_each_alone
 from anymodal.decoders.denoiser import Denoiser
 from anymodal.decoders.mechanism import BranchWeights
@@ -30,6 +32,8 @@ class SamplingRequest:
         generator: of noise.
         references: those that the denoiser is shown.
         starts: clean latents to start from; None for noise alone.
+        neither: conditioning of the third branch of guidance, where the references are known to
+            conditioning alone; None for another, or none.
     """
 
     positive: Conditioning
@@ -39,6 +43,7 @@ class SamplingRequest:
     generator: Generators
     references: EncodedReferences | None
     starts: Sequence[Tensor | None]
+    neither: Conditioning | None = None
 
     @property
     def weights(self) -> BranchWeights | None:
@@ -57,6 +62,7 @@ class SamplingRequest:
             own[rows] if isinstance(own, list) else own,
             None if self.references is None else self.references[rows],
             self.starts[rows],
+            None if self.neither is None else self.neither.select(rows),
         )
 
 
@@ -82,7 +88,11 @@ def _make_batch(denoiser: Denoiser, request: SamplingRequest, progress: Progress
     begun = [each for each in request.starts if each is not None]
     start = NoisedStart(torch.stack(begun), settings.get("strength") or 1) if begun else None
     count = len(request.positive.embeds)
-    with denoiser.beside(request.references, count, request.weights):
+    apart = request.neither is not None
+    with (
+        denoiser.beside(request.references, count, None if apart else request.weights),
+        _guided_by_conditioning(denoiser, request) if apart else nullcontext(),
+    ):
         return denoiser.family.sample(
             request.positive,
             request.negative,
@@ -94,3 +104,16 @@ def _make_batch(denoiser: Denoiser, request: SamplingRequest, progress: Progress
             start=start,
             keep=denoiser.keep(request.references),
         )
+
+
+def _guided_by_conditioning(
+    denoiser: Denoiser, request: SamplingRequest
+) -> AbstractContextManager[None]:
+    """Guidance in three branches, of which the third has a conditioning of its own."""
+    negative, neither, weights = request.negative, request.neither, request.weights
+    assert negative is not None and neither is not None and weights is not None, "checked before"
+    return guide_in_three_branches(
+        denoiser.family.network,
+        weights,
+        replaced=lambda inputs: replace_conditioning(inputs, negative, neither),
+    )

@@ -24,7 +24,7 @@ from anymodal.types import Conditioning
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
 
-NEGATIVE_PROMPT = "negative_prompt"
+NEGATIVE_PROMPT, REFERENCE_GUIDANCE = "negative_prompt", "reference_guidance"
 
 Report = Callable[[int, int], None]
 """Called with (step, steps) after each step."""
@@ -41,6 +41,8 @@ class Order:
         seed: of the medium's generator.
         references: the media that it is made from.
         negative: what guidance leads away from; None for what the decoder has.
+        neither: the third branch of guidance, which tells nothing of the conversation's media
+            either; None for two branches.
     """
 
     index: int
@@ -49,6 +51,7 @@ class Order:
     seed: int
     references: MadeFrom = ()
     negative: Conditioning | None = None
+    neither: Conditioning | None = None
 
     def with_media(self, media: Mapping[int, Media]) -> Order | None:
         """The order with those of its reply's media that it is made from; None until all are there.
@@ -91,20 +94,32 @@ def orders_of(
     conditioning = head(span.hidden[None].to(device), span.embeds[None].to(device))
     # Seeded by the place in the reply, so that a medium doesn't depend on its company.
     number, made_from = settings[span.name].get(NUMBER, 1), references.of(span, index)
-    negative = _negative(model, span.name, settings[span.name])
+    away = _away(model, span.name, settings[span.name], references.media)
     return [
-        Order(place, span.name, conditioning, seed + place, made_from, negative)
+        Order(place, span.name, conditioning, seed + place, made_from, *away)
         for place in range(index, index + number)
     ]
 
 
-def _negative(model: ComposedModel, name: str, settings: Mapping[str, Any]) -> Conditioning | None:
-    """The conditioning that a modality's guidance leads away from, where the model gives it."""
-    request = model.modalities[name].null_request
+def _away(
+    model: ComposedModel, name: str, settings: Mapping[str, Any], media: Sequence[Media]
+) -> tuple[Conditioning | None, Conditioning | None]:
+    """Conditionings that a modality's guidance leads away from, where the model gives them.
+
+    The first is of a request that says nothing; with guidance away from references it stands behind
+    the conversation's media, and the second is of the request alone.
+    """
+    modality = model.modalities[name]
+    request, maker = modality.null_request, modality.decoder
     if request is None or settings["guidance"] <= 1:
-        return None
+        return None, None
     prompt = settings.get(NEGATIVE_PROMPT)
-    return model.null_conditioning(name, request if prompt is None else prompt)
+    request = request if prompt is None else prompt
+    null = model.null_conditioning(name, request)
+    if settings.get(REFERENCE_GUIDANCE) is None or maker is None or not maker.takes_neither:
+        return null, None
+    shown = [each for each in media if type(each) in model.prompts.encoders]
+    return (model.null_conditioning(name, request, shown) if shown else null), null
 
 
 def next_orders(orders: Sequence[Order], media: Mapping[int, Media]) -> list[Order]:
@@ -146,6 +161,8 @@ def make(
     if negatives:  # of all orders: it is a matter of their settings, which are the same
         settings = {**settings, "negative": _join(negatives)}
         settings.pop(NEGATIVE_PROMPT, None)  # it has been read
+    if thirds := [order.neither for order in orders if order.neither is not None]:
+        settings = {**settings, "neither": _join(thirds)}
     decoder = model.modalities[name].decoder
     assert decoder is not None, "only what has a decoder has signals"
     if decoder.slots(settings):

@@ -101,7 +101,9 @@ def _settings_of(sample: Callable[..., object] | None) -> tuple[tuple[str, ...],
     if sample is None:
         return MEDIA_SETTINGS, False
     parameters = inspect.signature(sample).parameters.values()
-    internal = ("conditioning", "generator", "negative", "progress", "references", "self")
+    internal = (
+        *("conditioning", "generator", "negative", "neither", "progress", "references", "self"),
+    )
     parameter_names = [
         p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]

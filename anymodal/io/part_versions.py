@@ -37,15 +37,15 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "2fb1766aaee5d7a9", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "032b09e70c9e305a", ("anymodal.decoders.families", "anymodal.types")
+        1, "6c00ee2820dd0355", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "a60f7dfa9cefeb7b", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
     ),
     "anymodal.decoders.choosing": PartVersion(
-        1, "1aef64a607e7c420", ("anymodal.decoders.retrieval", "anymodal.types")
+        1, "a8b173955a2e59a9", ("anymodal.decoders.retrieval", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "d9f3231e34f36128", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "a8a79c73310dc381", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
         1, "dc7bbbcf7e7e18d6", ("anymodal.decoders", "anymodal.media")
     ),

@@ -84,6 +84,8 @@ class Family(ABC):
         legacy_callback: whether the pipeline reports steps to diffusers' older kind of callback.
         sees_references: whether captions are embedded with the references that stand beside them.
         takes_mask: whether masked positions of a conditioning change nothing.
+        third_branch: whether its pipeline asks for both branches of guidance in one call, with
+            conditioning as it was given, so that a third may have a conditioning of its own.
         takes_span: whether a part of a source can be made anew.
         stacked_roles: the references that its denoiser may be shown beside its noise, by role.
         input_layer: the denoiser's layer that latents enter, where there are such.
@@ -102,6 +104,7 @@ class Family(ABC):
     legacy_callback: ClassVar[bool] = False
     sees_references: ClassVar[bool] = False
     takes_mask: ClassVar[bool] = False
+    third_branch: ClassVar[bool] = False
     takes_span: ClassVar[bool] = False
     stacked_roles: ClassVar[Mapping[str, type[Media]]] = {}
     input_layer: ClassVar[str] = ""

@@ -181,6 +181,7 @@ class Sana(MaskedImages):
     """
 
     max_tokens = 300
+    third_branch = True
 
     def __init__(self, pipeline: Pipeline) -> None:
         super().__init__(pipeline, pipeline.transformer)

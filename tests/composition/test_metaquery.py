@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import yaml
 from torch import Tensor
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding, apply_rotary_pos_emb
 
@@ -28,6 +29,7 @@ from anymodal.types import Conditioning, ConditioningSpec, Message, Target
 from tests.support import pipelines
 from tests.support.multimodal_models import MULTIMODAL_MODELS
 
+SYSTEMS = Path(__file__).parents[2] / "configs/systems"
 QUERIES, HEADS, DEPTH = 5, 2, 2
 RANDOM = np.random.default_rng(0)
 PICTURE = Image(RANDOM.integers(0, 256, (20, 37, 3), np.uint8))
@@ -192,6 +194,77 @@ def test_guidance_leads_away_from_the_request_that_says_nothing(model: AnyModal)
     assert not np.array_equal(*made)
     settings["image"]["guidance"] = 1.0
     assert orders_of(model, span, 0, 0, settings, references)[0].negative is None
+
+
+@torch.no_grad()
+def test_a_third_branch_leads_away_from_pictures(
+    model: AnyModal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = NullRequests([EDIT], keep_media=True)[0][0]
+    assert shown.content == [PICTURE, ""]
+    modality = model.modalities["image"]
+    settings = {"image": modality.settings({"reference_guidance": 1.5})}
+    states = torch.randn(QUERIES, model.language.width, generator=torch.manual_seed(1))
+    span = SpanReady("image", states, states)
+    (order,) = orders_of(model, span, 0, 0, settings, ReplyReferences(model, EDIT[:1]))
+    pair = model.conditioning("image", [[shown, EDIT[1]]])
+    assert pair is not None and order.negative is not None and order.neither is not None
+    torch.testing.assert_close(order.negative.embeds, pair[1].embeds)
+    assert torch.equal(order.neither.embeds, model.null_conditioning("image", "").embeds)
+    given: list[Any] = []
+    pipeline = modality.decoder.pipeline
+    scheduler = type(pipeline.scheduler)
+    step = scheduler.step
+
+    def watched(own: Any, output: Any, time: Any, sample: Any, *args: Any, **more: Any) -> Any:
+        given.append((output, time, sample))
+        return step(own, output, time, sample, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scheduler, "step", watched)
+        make(model, "image", [order], settings["image"])
+    output, time, noise = given[0]
+    neither, negative, positive = (
+        modality.decoder._denoiser(noise, time.expand(1), each, None)
+        for each in (order.neither, order.negative, order.conditioning)
+    )
+    wanted = neither + 1.5 * (negative - neither) + 3.0 * (positive - negative)
+    torch.testing.assert_close(output, wanted, rtol=1e-3, atol=1e-4)
+    # Without media in the conversation there is nothing to lead away from.
+    alone = ReplyReferences(model, [Message("user", "a ball")])
+    (order,) = orders_of(model, span, 0, 0, settings, alone)
+    assert order.neither is order.negative is not None
+    two = {**settings["image"]}
+    del two["reference_guidance"]
+    (plain,) = orders_of(model, span, 0, 0, {"image": two}, alone)
+    made = [
+        make(model, "image", [each], own)[0].pixels.astype(int)
+        for each, own in ((order, settings["image"]), (plain, two))
+    ]
+    np.testing.assert_allclose(*made, atol=1)
+
+
+def test_a_third_branch_wants_a_null_request(model: AnyModal) -> None:
+    modality = model.modalities["image"]
+    with pytest.raises(ValueError, match=r"reference_guidance=1.5, and no null_request"):
+        dataclasses.replace(
+            modality, null_request=None, sampling={"guidance": 3.0, "reference_guidance": 1.5}
+        )
+
+
+def test_a_system_message_stands_before_each_request(tmp_path: Path) -> None:
+    MULTIMODAL_MODELS["qwen2.5-vl"].write(tmp_path)
+    config = yaml.safe_load((SYSTEMS / "metaquery/model.yaml").read_text("utf-8"))
+    template = config["parts"]["language"]["chat_template"]
+    language = LanguageModel.from_pretrained(str(tmp_path), chat_template=template)
+    prompts = AnyModal(language, None, {}).prompts
+    prompt = prompts.build([Message("user", [PICTURE, "red"])], reply=True)
+    text = language.tokenizer.decode(prompt.ids)
+    assert text.startswith("<|im_start|>system\nA picture follows, or the words for one. Tell in")
+    assert "of your own, what the picture shows.<|im_end|>\n<|im_start|>user\n" in text
+    assert text.endswith("<|vision_end|>red<|im_end|>\n<|im_start|>assistant\n")
+    own = prompts.build([Message("system", "Be brief."), Message("user", "red")], reply=True)
+    assert language.decode(own.ids).startswith("system\nBe brief.\nuser")
 
 
 def test_what_does_not_fit_is_refused(model: AnyModal) -> None:

@@ -100,9 +100,9 @@ class RemoteDecoder:
 
 def _on_cpu(order: Order) -> Order:
     """An order that another process can read, whatever devices it has."""
-    asked, away = order.conditioning, order.negative
-    return replace(
-        order,
-        conditioning=asked.cast(asked.embeds.dtype, "cpu"),
-        negative=None if away is None else away.cast(away.embeds.dtype, "cpu"),
+    asked, away, neither = (
+        None if each is None else each.cast(each.embeds.dtype, "cpu")
+        for each in (order.conditioning, order.negative, order.neither)
     )
+    assert asked is not None, "an order has one"
+    return replace(order, conditioning=asked, negative=away, neither=neither)
