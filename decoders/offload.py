@@ -12,7 +12,7 @@ from diffusers.hooks import apply_group_offloading
 
 from anymodal.config import check_arguments
 from anymodal.decoders.noise import prediction_type
-from anymodal.decoders.pipeline import Pipeline, Scheduler
+from anymodal.decoders.pipeline import DENOISERS, Pipeline, Scheduler
 
 
 def replace_scheduler(pipeline: Pipeline, choice: str | Mapping[str, object]) -> Scheduler:
@@ -120,7 +120,7 @@ def offload(pipeline: Pipeline, how: str) -> None:
     for name, part in pipeline.components.items():
         if isinstance(part, torch.nn.Module):
             # Blocks come when `forward` is called; other parts have other methods called, too.
-            blocks = how == "group" and name in ("transformer", "unet")
+            blocks = how == "group" and name in DENOISERS
             apply_group_offloading(
                 part,
                 onload_device=device,

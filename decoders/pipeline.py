@@ -40,6 +40,10 @@ class Scheduler(Protocol):
     def __getattr__(self, name: str, /) -> Any: ...
 
 
+DENOISERS = ("transformer", "transformer_2", "unet")
+"""Names of a pipeline's parts that denoise, as they are built of blocks."""
+
+
 class Network(Protocol):
     """A denoiser, a caption encoder or a vocoder: a module with a configuration."""
 

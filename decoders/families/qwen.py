@@ -12,6 +12,7 @@ from PIL import Image as Pillow
 from torch import Tensor
 
 from anymodal.decoders.appended import AppendedReferences, ReferenceTokens
+from anymodal.decoders.families.borrowing import Borrowing
 from anymodal.decoders.families.flow_images import Patches
 from anymodal.decoders.families.latents import standardize_latents
 from anymodal.decoders.mechanism import ReferenceMechanism
@@ -23,7 +24,7 @@ from anymodal.decoders.references import (
     References,
     ReferenceSlot,
 )
-from anymodal.media import Image, Media
+from anymodal.media import Image
 from anymodal.types import Conditioning
 
 MOST_PICTURES = 3
@@ -126,7 +127,7 @@ class QwenImage(Patches):
         }
 
 
-class QwenImageEdit(QwenImage):
+class QwenImageEdit(Borrowing, QwenImage):
     """Qwen-Image-Edit from 2509 on: up to three pictures, for its caption encoder and its denoiser.
 
     Its own pipeline makes nothing without a picture, so the call is Qwen-Image's, with references
@@ -141,13 +142,10 @@ class QwenImageEdit(QwenImage):
     sees_references = True
 
     def __init__(self, pipeline: Pipeline, size: int = 1024) -> None:
-        parts = {name: each for name, each in pipeline.components.items() if name != "processor"}
-        maker = QwenImagePipeline(**parts)
-        maker.set_progress_bar_config(disable=True)
+        maker = self.borrow(QwenImagePipeline, pipeline, without=["processor"])
         maker.prompt_template_encode = pipeline.prompt_template_encode
         maker.prompt_template_encode_start_idx = pipeline.prompt_template_encode_start_idx
         super().__init__(maker, size)
-        self.editor = pipeline
 
     def reference_mechanism(self, roles: Sequence[str]) -> ReferenceMechanism | None:
         slots = {SOURCE: ReferenceSlot(SOURCE, Image, MOST_PICTURES)}
@@ -156,7 +154,7 @@ class QwenImageEdit(QwenImage):
     def prepare_reference(self, reference: Reference) -> Tensor:
         picture = _picture(reference)
         size = _scaled(picture, edit_plus.VAE_IMAGE_SIZE)
-        return torch.as_tensor(self.editor.image_processor.preprocess(picture, *size)[0])
+        return torch.as_tensor(self.published.image_processor.preprocess(picture, *size)[0])
 
     def reference_tokens(self, references: Sequence[EncodedReference]) -> ReferenceTokens:
         """The tokens (n, 4C) of one item's references, and their sizes in tokens."""
@@ -178,20 +176,14 @@ class QwenImageEdit(QwenImage):
         items = []
         for caption, item in zip(captions, references, strict=True):
             pictures = [_picture(each) for each in item]
-            resize = self.editor.image_processor.resize
+            resize = self.published.image_processor.resize
             shown = [
                 resize(each, *_scaled(each, edit_plus.CONDITION_IMAGE_SIZE)) for each in pictures
             ]
-            items.append(self.pad(*self.editor.encode_prompt([caption], shown or None)))
+            items.append(self.pad(*self.published.encode_prompt([caption], shown or None)))
         return Conditioning(
             torch.cat([item.embeds for item in items]), torch.cat([item.mask for item in items])
         )
-
-    def sample(self, *args: Any, **arguments: Any) -> list[Media]:
-        try:
-            return super().sample(*args, **arguments)
-        finally:
-            self.editor.maybe_free_model_hooks()  # which offload what the other pipeline used
 
 
 def _crop_padding(conditioning: Conditioning) -> tuple[Tensor, Tensor]:

@@ -28,8 +28,10 @@ FAMILIES = {
     "TextToVideoSDPipeline": "videos.TextToVideo",
     "LTXPipeline": "causal_videos.LTX",
     "LTX2Pipeline": "ltx2.LTX2",
-    "WanPipeline": "causal_videos.Wan",
-    "CogVideoXPipeline": "causal_videos.CogVideoX",
+    "WanPipeline": "wan.Wan",
+    "WanImageToVideoPipeline": "wan.WanImageToVideo",
+    "CogVideoXPipeline": "cogvideox.CogVideoX",
+    "CogVideoXImageToVideoPipeline": "cogvideox.CogVideoXImageToVideo",
 }
 """The families by the class name of their pipelines: module and class, imported when asked for."""
 
@@ -37,9 +39,6 @@ FAMILIES = {
 REFUSED = {
     "StableVideoDiffusionPipeline": "it takes no text, so a head has nothing to stand for; clips "
     "from a picture make Wan 2.2 5B (WanPipeline) and Latte with references=[first]",
-    "WanImageToVideoPipeline": "its call makes nothing without a picture; open Wan 2.2 5B as the "
-    "WanPipeline that its folder names, with references=[first]. Those of 14B have two networks, "
-    "of which a loss could teach one",
     "LTX2ImageToVideoPipeline": "its call makes nothing without a picture; open it as the "
     "LTX2Pipeline that its folder names, with references=[first]",
     "WanVACEPipeline": "its references go through a control network, which no loss here teaches; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ MARKED, ALL, NONE = "marked", "all", "none"
 
 SILENCE = 1e-4
 """Loudest sample of what counts as silent: 80 dB below full scale."""
+
+LETTERS_A_SECOND = 12
+"""Letters that are spoken in a second, for a plan: slow English, as 120 words a minute."""
 
 
 class SilentSpeechError(ValueError):
@@ -147,6 +150,18 @@ class Speaker(Recorded, nn.Module, ABC):
         names = list(self.voices)
         more = f" and {len(names) - 20} others" if len(names) > 20 else ""
         return (", ".join(names[:20]) or "none") + more
+
+    @property
+    def max_seconds(self) -> float:
+        """The longest speech at once, for a plan, in seconds."""
+        return self.max_characters / LETTERS_A_SECOND
+
+    def workload(self) -> Callable[[], object] | None:
+        """The work that holds most memory while the longest text is spoken, for a plan.
+
+        It is called on a copy without values, so it asks for none. None where it isn't known.
+        """
+        return None
 
     @abstractmethod
     def save_pretrained(self, folder: str | Path) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from anymodal.decoders.speech.family import SpeechFamily, SpeechNetworks, VoicePrompt, mono
 from anymodal.media import Audio
 
 MAX_SECONDS = 120.0
 """The longest speech of one text, where a model sets itself no limit by the text's length."""
+_VIBEVOICE_RATE = 24_000
+"""In Hz, for a plan; the processor tells it, which a plan doesn't open."""
 
 
 class PocketTTSFamily(SpeechFamily):
@@ -79,6 +82,24 @@ class PocketTTSFamily(SpeechFamily):
         (samples,) = networks.processor.decode(output.audio_latents, output.audio_latents_mask)
         return samples if isinstance(samples, Tensor) else None
 
+    def workload(
+        self, networks: SpeechNetworks, letters: int, seconds: float
+    ) -> Callable[[], object] | None:
+        """Keys and values of voice, text and sound, while the codec decodes the sound at once."""
+        if networks.codec is None:
+            return None
+        model, decoder = networks.model, cast(Any, networks.codec)
+        frames = math.ceil(seconds * model.config.frame_rate)
+        latents = 1, frames, int(model.config.latent_dim)
+
+        def work() -> object:
+            states = _read(model.model, model.config, letters + 2 * frames)
+            _restore_paddings(decoder)
+            decoder.decode(torch.zeros(latents, dtype=decoder.dtype))
+            return states
+
+        return work
+
 
 class PhononFamily(PocketTTSFamily):
     """Phonon (Gradium), built as Pocket TTS; its voices are latents of a codec of their own.
@@ -139,3 +160,44 @@ class VibeVoiceFamily(SpeechFamily):
         sounds = getattr(output, "audio", output)
         sound: Tensor | None = sounds[0]
         return sound
+
+    def workload(
+        self, networks: SpeechNetworks, letters: int, seconds: float
+    ) -> Callable[[], object] | None:
+        """A voice's recording, then keys and values with guidance while frames are decoded."""
+        model = networks.model
+        tower, config = model.model.audio_tower, model.config
+        samples = math.ceil(seconds * _VIBEVOICE_RATE)
+        frames = math.ceil(samples / config.audio_config.hop_length)
+        latents = 1, 1, int(config.audio_config.hidden_size)
+
+        def work() -> object:
+            tower.encode(torch.zeros(1, 1, samples, dtype=model.dtype))
+            branches = [
+                _read(model.model.language_model, config.text_config, letters + 2 * frames)
+                for _ in range(2)
+            ]
+            tower.decode(torch.zeros(latents, dtype=model.dtype))
+            return branches
+
+        return work
+
+
+def _read(network: Any, config: Any, positions: int) -> object:
+    """Keys and values of so many positions, as far as there are."""
+    count = min(positions, int(config.max_position_embeddings))
+    embeds = torch.zeros(1, count, int(config.hidden_size), dtype=network.dtype)
+    return network(inputs_embeds=embeds, use_cache=True).past_key_values
+
+
+def _restore_paddings(codec: nn.Module) -> None:
+    """Set what the codec's convolutions keep of themselves in buffers, lost on the meta device."""
+    layers: list[Any] = [each for each in codec.modules() if hasattr(each, "padding_total")]
+    for layer in layers:
+        if not isinstance(layer.conv, nn.Conv1d):
+            continue
+        stride = torch.tensor(layer.conv.stride[0])
+        kernel = torch.tensor((layer.conv.kernel_size[0] - 1) * layer.conv.dilation[0] + 1)
+        layer.stride, layer.kernel_size, layer.padding_total = stride, kernel, kernel - stride
+        layer.padding_right = layer.padding_total // 2
+        layer.padding_left = layer.padding_total - layer.padding_right

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -101,6 +101,21 @@ class SpeechFamily(ABC):
             inputs: of `inputs`.
             options: further arguments, of those in `settings`.
         """
+
+    def workload(
+        self, networks: SpeechNetworks, letters: int, seconds: float
+    ) -> Callable[[], object] | None:
+        """The work that holds most memory, for a plan on tensors without values.
+
+        Args:
+            networks: without values, and without a processor.
+            letters: of the text.
+            seconds: that it is spoken for, and that a recording of a voice has.
+
+        Returns:
+            A function whose result holds what stays meanwhile; None where it isn't known.
+        """
+        return None
 
 
 def mono(audio: Audio, rate: int) -> np.ndarray[Any, np.dtype[np.float32]]:

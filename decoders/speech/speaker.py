@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -246,6 +246,10 @@ class TransformersSpeaker(Speaker):
                 f"{self.family.label} reads {limit}; cut it into sentences"
             )
         return said
+
+    def workload(self) -> Callable[[], object] | None:
+        """That of its family."""
+        return self.family.workload(SpeechNetworks(self.model, self.processor, self.codec), self.max_characters, self.max_seconds)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model, its processor, its codec and its voices."""

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
+from torch import nn
 
 from anymodal.composition.card import model_card
 from anymodal.config import ConfigError
+from anymodal.decoders import TransformersSpeaker
 from anymodal.decoders.licences import component_licences
 from anymodal.io.checkpoint import log_origins, origins, read_manifest
 from anymodal.modality import Modality
@@ -20,7 +22,7 @@ from anymodal.tools.plan.parts import list_parts
 from tests.support.image_pipelines import sana
 from tests.support.scripted import scripted_model
 from tests.support.speakers import Beeper
-from tests.support.speech_models import folder
+from tests.support.speech_models import RATE, folder
 
 
 def config_with(speaker: Any, home: Path, **modality: Any) -> dict[str, Any]:
@@ -52,8 +54,22 @@ def test_a_composed_model_speaks_is_saved_and_planned(tmp_path: Path) -> None:
     count = sum(weight.numel() for weight in model.speakers["voice"].parameters())
     assert sum(p.parameters for name, p in parts.items() if "voice" in name) == count
     need = inference(planned, 16)
-    assert any("speakers.voice" in unknown for unknown in need.unknown)
+    assert not need.unknown
     assert any("voice" in name for _, name in need.sizes)
+
+
+@pytest.mark.parametrize("name", ["pocket_tts", "gradium_phonon_tts", "vibevoice"])
+def test_what_a_speaker_holds_at_work_is_planned(name: str) -> None:
+    speaker = TransformersSpeaker.from_pretrained(str(folder(name)), weights=False)
+    need = inference(nn.ModuleDict({"speaker": speaker}), 16)
+    assert not need.unknown and need.assumed == ["speaker speaks 25 s at once"]
+    assert need.of("activations") > 25 * RATE * 4, "all of a recording, or of what is said"
+
+
+def test_a_speaker_of_which_nobody_knows_is_told() -> None:
+    speaker = TransformersSpeaker.from_pretrained(str(folder("bark")), weights=False)
+    need = inference(nn.ModuleDict({"speaker": speaker}), 16)
+    assert [reason.split(" (")[0] for reason in need.unknown] == ["speaker"]
 
 
 def test_a_speaker_of_ones_own_is_saved_and_opened(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 import torch
 from diffusers import (
     AsymmetricAutoencoderKL,
+    WanImageToVideoPipeline,
 )
 from torch import Tensor
 
@@ -26,7 +27,7 @@ from tests.support.decoders import CAPTIONS, description, generator_of, medium, 
 from tests.support.image_pipelines import alpha, flux, sigma, stable_diffusion, z_image
 from tests.support.paths import ROOT as REPOSITORY
 from tests.support.pipelines import FAMILIES
-from tests.support.video_pipelines import cogvideox, latte, ltx, wan
+from tests.support.video_pipelines import cogvideox, latte, ltx, wan, wan_from_picture
 
 
 def test_unknown_pipeline_is_named_before_it_is_opened(tmp_path: Path) -> None:
@@ -80,17 +81,21 @@ def test_sizes_that_a_pipeline_cannot_make_are_named() -> None:
 
 
 def test_pipelines_of_which_only_a_part_would_learn_are_refused(tmp_path: Path) -> None:
-    two = wan()
-    two.register_modules(transformer_2=two.transformer)
-    with pytest.raises(ValueError, match="Wan of one network"):
-        DiffusionDecoder(two)
-    two.save_pretrained(tmp_path)
+    wan_from_picture().save_pretrained(tmp_path)
+    index = tmp_path / "model_index.json"
+    looks = {"image_encoder": ["transformers", "CLIPVisionModel"]}
+    index.write_text(json.dumps(json.loads(index.read_text()) | looks))
     for file in tmp_path.rglob("*"):  # its index tells, before anything is read or fetched
-        if file.is_file() and file.name != "model_index.json":
+        if file.is_file() and file != index:
             file.unlink()
     for weights in (True, False):
-        with pytest.raises(ValueError, match="Wan of one network"):
+        with pytest.raises(ValueError, match=r"by CLIP, too.*use Wan 2\.2 A14B"):
             DiffusionDecoder.from_pretrained(tmp_path, weights=weights)
+    small = WanImageToVideoPipeline(**wan().components, expand_timesteps=True)
+    with pytest.raises(ValueError, match="opened as WanPipeline"):
+        DiffusionDecoder(small)
+    with pytest.raises(ValueError, match=r"low_noise_guidance=2\.0, but this Wan has one network"):
+        DiffusionDecoder(wan(), low_noise_guidance=2.0)
     later = cogvideox()
     later.transformer.register_to_config(patch_size_t=2)
     with pytest.raises(ValueError, match=r"CogVideoX 1\.0"):

@@ -33,7 +33,17 @@ from tests.support.image_pipelines import (
     z_image,
 )
 from tests.support.pipeline_parts import LENGTH
-from tests.support.video_pipelines import cogvideox, latte, ltx, ltx2, text_to_video, wan
+from tests.support.video_pipelines import (
+    cogvideox,
+    cogvideox_from_picture,
+    latte,
+    ltx,
+    ltx2,
+    text_to_video,
+    wan,
+    wan_from_picture,
+    wan_large,
+)
 
 
 @dataclass(frozen=True)
@@ -375,6 +385,24 @@ FAMILIES: dict[str, Family] = {
         call=SHORT | {"num_frames": 5, "height": 32, "width": 16},
         schedulers=(EULER, DPM),
     ),
+    "wan_large": Family(
+        "Wan 2.2, A14B",
+        "WanPipeline",
+        wan_large,
+        FLOW,
+        options={"frames": 5, "height": 16, "width": 32},
+        call=SHORT | {"num_frames": 5, "height": 16, "width": 32},
+        schedulers=(EULER, DPM),
+    ),
+    "wan_from_picture": Family(
+        "Wan 2.2, A14B from a picture",
+        "WanImageToVideoPipeline",
+        wan_from_picture,
+        FLOW,
+        options={"frames": 5, "height": 16, "width": 32},
+        call=SHORT | {"num_frames": 5, "height": 16, "width": 32},
+        schedulers=(EULER, DPM),
+    ),
     "cogvideox": Family(
         "CogVideoX 1.0, 2B",
         "CogVideoXPipeline",
@@ -388,6 +416,15 @@ FAMILIES: dict[str, Family] = {
         "CogVideoX 1.0, 5B",
         "CogVideoXPipeline",
         lambda: cogvideox(rotary=True),
+        "v_prediction",
+        call=SHORT,
+        masked=False,
+        schedulers=("CogVideoXDPMScheduler",),
+    ),
+    "cogvideox_from_picture": Family(
+        "CogVideoX 1.0, 5B from a picture",
+        "CogVideoXImageToVideoPipeline",
+        cogvideox_from_picture,
         "v_prediction",
         call=SHORT,
         masked=False,

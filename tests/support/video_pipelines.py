@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from diffusers import (
     AutoencoderKLCogVideoX,
     AutoencoderKLLTX2Audio,
@@ -9,6 +11,7 @@ from diffusers import (
     AutoencoderKLLTXVideo,
     AutoencoderKLWan,
     CogVideoXDDIMScheduler,
+    CogVideoXImageToVideoPipeline,
     CogVideoXPipeline,
     CogVideoXTransformer3DModel,
     DDIMScheduler,
@@ -21,6 +24,7 @@ from diffusers import (
     TextToVideoSDPipeline,
     UNet3DConditionModel,
     UniPCMultistepScheduler,
+    WanImageToVideoPipeline,
     WanPipeline,
     WanTransformer3DModel,
 )
@@ -171,37 +175,65 @@ def ltx2() -> DiffusionPipeline:
     )
 
 
-def wan(expand_timesteps: bool = False) -> DiffusionPipeline:
-    return WanPipeline(
-        tokenizer=words(),
-        text_encoder=t5(),
-        vae=AutoencoderKLWan(
+def _wan_parts(channels: int = 16) -> dict[str, Any]:
+    return {
+        "tokenizer": words(),
+        "text_encoder": t5(),
+        "vae": AutoencoderKLWan(
             base_dim=4,
             z_dim=16,
             dim_mult=[1, 1, 1, 1],
             num_res_blocks=1,
         ),
-        scheduler=UniPCMultistepScheduler(
+        "scheduler": UniPCMultistepScheduler(
             prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
         ),
-        transformer=WanTransformer3DModel(
-            num_attention_heads=2,
-            attention_head_dim=12,
-            text_dim=16,
-            freq_dim=32,
-            ffn_dim=32,
-            num_layers=1,
-            rope_max_seq_len=32,
-        ),
-        expand_timesteps=expand_timesteps,
+        "transformer": _wan_network(channels),
+    }
+
+
+def _wan_network(channels: int = 16) -> WanTransformer3DModel:
+    return WanTransformer3DModel(
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=channels,
+        text_dim=16,
+        freq_dim=32,
+        ffn_dim=32,
+        num_layers=1,
+        rope_max_seq_len=32,
     )
 
 
+def wan(expand_timesteps: bool = False) -> DiffusionPipeline:
+    return WanPipeline(**_wan_parts(), expand_timesteps=expand_timesteps)
+
+
+def wan_large() -> DiffusionPipeline:
+    """Wan 2.2 of two networks."""
+    return WanPipeline(**_wan_parts(), transformer_2=_wan_network(), boundary_ratio=0.875)
+
+
+def wan_from_picture() -> DiffusionPipeline:
+    """Wan 2.2 of two networks, whose input has a mask and a clip's latents beside the noise."""
+    low = _wan_network(channels=36)
+    return WanImageToVideoPipeline(**_wan_parts(36), transformer_2=low, boundary_ratio=0.9)
+
+
 def cogvideox(rotary: bool = False) -> DiffusionPipeline:
-    return CogVideoXPipeline(
-        tokenizer=words(),
-        text_encoder=t5(),
-        vae=AutoencoderKLCogVideoX(
+    return CogVideoXPipeline(**_cogvideox_parts(rotary))
+
+
+def cogvideox_from_picture() -> DiffusionPipeline:
+    """CogVideoX whose input has a first frame's latents beside the noise."""
+    return CogVideoXImageToVideoPipeline(**_cogvideox_parts(rotary=True, channels=8))
+
+
+def _cogvideox_parts(rotary: bool, channels: int = 4) -> dict[str, Any]:
+    return {
+        "tokenizer": words(),
+        "text_encoder": t5(),
+        "vae": AutoencoderKLCogVideoX(
             block_out_channels=(8, 8, 8, 8),
             latent_channels=4,
             layers_per_block=1,
@@ -209,10 +241,10 @@ def cogvideox(rotary: bool = False) -> DiffusionPipeline:
             sample_height=16,
             sample_width=16,
         ),
-        transformer=CogVideoXTransformer3DModel(
+        "transformer": CogVideoXTransformer3DModel(
             num_attention_heads=2,
             attention_head_dim=16,
-            in_channels=4,
+            in_channels=channels,
             out_channels=4,
             time_embed_dim=4,
             text_embed_dim=16,
@@ -223,9 +255,9 @@ def cogvideox(rotary: bool = False) -> DiffusionPipeline:
             max_text_seq_length=LENGTH,
             use_rotary_positional_embeddings=rotary,
         ),
-        scheduler=CogVideoXDDIMScheduler(
+        "scheduler": CogVideoXDDIMScheduler(
             prediction_type="v_prediction",
             rescale_betas_zero_snr=True,
             timestep_spacing="trailing",
         ),
-    )
+    }

@@ -36,8 +36,8 @@ def inference(model: nn.Module, context: int, traces: Traces | None = None) -> N
     """Peak memory of answering: weights, the KV cache of a full context, the largest workload.
 
     Parts work one after the other: each encoder reads a medium, the language model what it reads by
-    itself, then the whole context, each decoder makes a medium with guidance. A decoder that
-    offloads holds weights only while it works, of the network at work.
+    itself, then the whole context, each decoder makes a medium with guidance, each speaker says its
+    longest text. A decoder that offloads holds weights only while it works, of the network at work.
 
     Args:
         model: composed, on the meta device.
@@ -55,6 +55,8 @@ def inference(model: nn.Module, context: int, traces: Traces | None = None) -> N
     for key, part in _workers(model, context):
         if isinstance(part, MediaReader) and (typical := typical_medium(part.media)) is not None:
             assumed.append(f"the language model reads {typical.size} at once")
+        if isinstance(part, Speaker):
+            assumed.append(f"{key[0]} speaks {part.max_seconds:g} s at once")
         if key not in traces:
             traces.update(_trace_all(model, context, traces))
         if isinstance(part, LanguageModel):
@@ -76,10 +78,11 @@ def _left_out(model: nn.Module, context: int) -> Iterator[str]:
         if id(part) in inside or not isinstance(part, Encoder | Decoder | Speaker):
             continue
         inside |= {id(inner) for inner in part.modules()}
-        if isinstance(part, Speaker):
-            yield f"{name} (what it holds at work: how long it speaks, only values tell)"
+        if next(workloads_of(part, context), None) is not None:
             continue
-        if next(workloads_of(part, context), None) is None:
+        if isinstance(part, Speaker):
+            yield f"{name} (what it holds at work: nobody here knows it of its class)"
+        else:
             kind = getattr(getattr(part, "media", None), "__name__", "medium")
             yield f"{name} (what it holds at work: there is no {kind} here to try it on)"
 
@@ -116,6 +119,9 @@ def workloads_of(part: nn.Module | MediaReader, context: int) -> Iterator[Worklo
         yield lambda _: part(part.embed(torch.zeros(1, context, dtype=torch.long)))
     elif isinstance(part, Decoder):
         yield lambda _: _make(part)
+    elif isinstance(part, Speaker):
+        if (speak := part.workload()) is not None:
+            yield lambda _: speak()
     elif isinstance(part, MediaReader):
         if (typical := typical_medium(part.media)) is not None:
             prepare = outside_fake_mode(part.prepare)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from anymodal.decoders import DiffusionDecoder
+from anymodal.decoders.pipeline import DENOISERS
 from anymodal.language.model import LanguageModel
 from anymodal.tools.plan.parts import names_by_tensor
 from anymodal.tools.plan.replay import replayed
@@ -113,7 +114,7 @@ def resident_bytes(decoder: DiffusionDecoder, name: str) -> int:
         return _size(network)
     layers = [module for module in network.modules() if not list(module.children())]
     largest = max(map(_size, layers))
-    if decoder.offload == "group" and name in ("transformer", "unet"):
+    if decoder.offload == "group" and name in DENOISERS:
         stacks = [child for child in network.children() if isinstance(child, nn.ModuleList)]
         remainder = _size(network) - sum(map(_size, stacks))
         largest = max(largest, remainder + max((_size(b) for s in stacks for b in s), default=0))
