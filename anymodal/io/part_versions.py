@@ -37,7 +37,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "2fb1766aaee5d7a9", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "6c00ee2820dd0355", ("anymodal.decoders.families", "anymodal.types")
+        1, "49144fc3c50e31ac", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "a60f7dfa9cefeb7b", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
@@ -45,9 +45,9 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.decoders.choosing": PartVersion(
         1, "a8b173955a2e59a9", ("anymodal.decoders.retrieval", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "a8a79c73310dc381", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "2cb29bc897243d07", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
-        1, "dc7bbbcf7e7e18d6", ("anymodal.decoders", "anymodal.media")
+        1, "e401bb987f411479", ("anymodal.decoders", "anymodal.media")
     ),
 }
 

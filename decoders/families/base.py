@@ -21,6 +21,7 @@ from anymodal.decoders.calls import (
     is_finite,
     isolated_state,
 )
+from anymodal.decoders.pipeline import DENOISERS
 from anymodal.decoders.stacked import StackedReferences
 from anymodal.decoders.strength import NoisedStart, start_later
 from anymodal.types import Conditioning
@@ -134,11 +135,15 @@ class Family(ABC):
         return torch.device(self.pipeline._execution_device)
 
     @property
+    def networks(self) -> list[Network]:
+        """The pipeline's denoisers, the one for much noise first."""
+        parts = (getattr(self.pipeline, name, None) for name in DENOISERS)
+        return [part for part in parts if part is not None]
+
+    @property
     def network(self) -> Network:
-        """The pipeline's denoiser."""
-        parts = (getattr(self.pipeline, name, None) for name in ("transformer", "unet"))
-        network: Network = next(part for part in parts if part is not None)
-        return network
+        """The pipeline's denoiser, or its first."""
+        return self.networks[0]
 
     @property
     def length(self) -> int:

@@ -9,14 +9,12 @@ import torch
 from diffusers import CogVideoXPipeline
 from torch import Tensor
 
-from anymodal.decoders.channels import FurtherChannels, fill_with_zeros
+from anymodal.decoders.channels import FirstFrameFamily
 from anymodal.decoders.families.base import attend_all
 from anymodal.decoders.families.borrowing import Borrowing
 from anymodal.decoders.families.causal_videos import Causal
-from anymodal.decoders.mechanism import ReferenceMechanism
-from anymodal.decoders.pipeline import Network, Pipeline
-from anymodal.decoders.references import FIRST, EncodedReference, ReferenceSlot
-from anymodal.media import Image
+from anymodal.decoders.pipeline import Pipeline
+from anymodal.decoders.references import EncodedReference
 from anymodal.types import Conditioning
 
 
@@ -89,7 +87,7 @@ class CogVideoX(Causal):
         return output
 
 
-class CogVideoXImageToVideo(Borrowing, CogVideoX):
+class CogVideoXImageToVideo(Borrowing, FirstFrameFamily, CogVideoX):
     """CogVideoX from a picture (https://arxiv.org/abs/2408.06072, section 3.4).
 
     The first frame's latents stand on channels beside the noise, before zeros. Its own call makes
@@ -111,16 +109,7 @@ class CogVideoXImageToVideo(Borrowing, CogVideoX):
         fps: float = 8.0,
     ) -> None:
         super().__init__(self.borrow(_CogVideoXClips, pipeline), frames, height, width, fps)
-        fill_with_zeros(self.networks, self.channel_axis)
-
-    @property
-    def networks(self) -> list[Network]:
-        """Its one denoiser."""
-        return [self.network]
-
-    def reference_mechanism(self, roles: Sequence[str]) -> ReferenceMechanism | None:
-        slots = {FIRST: ReferenceSlot(FIRST, Image)}
-        return FurtherChannels(self, slots, roles) if roles else None
+        self.fill_with_zeros()
 
     def further_channels(self, references: Sequence[EncodedReference], like: Tensor) -> Tensor:
         """The latents (T, C, h, w) of a clip that has the first frame alone."""
@@ -131,7 +120,7 @@ class CogVideoXImageToVideo(Borrowing, CogVideoX):
         return further
 
 
-class _CogVideoXClips(CogVideoXPipeline):
+class _CogVideoXClips(CogVideoXPipeline):  # type: ignore[misc]  # diffusers is untyped
     """Draws noise of the latents' own channels, for a network that takes more."""
 
     def prepare_latents(self, batch_size: int, _channels: int, *args: Any, **kwargs: Any) -> Any:

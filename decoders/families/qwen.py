@@ -142,7 +142,7 @@ class QwenImageEdit(Borrowing, QwenImage):
     sees_references = True
 
     def __init__(self, pipeline: Pipeline, size: int = 1024) -> None:
-        maker = self.borrow(QwenImagePipeline, pipeline, without=["processor"])
+        maker: Any = self.borrow(QwenImagePipeline, pipeline, without=["processor"])
         maker.prompt_template_encode = pipeline.prompt_template_encode
         maker.prompt_template_encode_start_idx = pipeline.prompt_template_encode_start_idx
         super().__init__(maker, size)

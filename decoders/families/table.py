@@ -30,6 +30,7 @@ FAMILIES = {
     "LTX2Pipeline": "ltx2.LTX2",
     "WanPipeline": "wan.Wan",
     "WanImageToVideoPipeline": "wan.WanImageToVideo",
+    "MotifVideoPipeline": "motif.MotifVideo",
     "CogVideoXPipeline": "cogvideox.CogVideoX",
     "CogVideoXImageToVideoPipeline": "cogvideox.CogVideoXImageToVideo",
 }
@@ -39,6 +40,8 @@ FAMILIES = {
 REFUSED = {
     "StableVideoDiffusionPipeline": "it takes no text, so a head has nothing to stand for; clips "
     "from a picture make Wan 2.2 5B (WanPipeline) and Latte with references=[first]",
+    "MotifVideoImage2VideoPipeline": "its call makes nothing without a picture; open it as the "
+    "MotifVideoPipeline that its folder names, with references=[first]",
     "LTX2ImageToVideoPipeline": "its call makes nothing without a picture; open it as the "
     "LTX2Pipeline that its folder names, with references=[first]",
     "WanVACEPipeline": "its references go through a control network, which no loss here teaches; "

@@ -10,7 +10,7 @@ from diffusers import WanPipeline
 from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from torch import Tensor
 
-from anymodal.decoders.channels import FurtherChannels, fill_with_zeros
+from anymodal.decoders.channels import FirstFrameFamily
 from anymodal.decoders.clean import CleanReferences
 from anymodal.decoders.families.base import mask_padding
 from anymodal.decoders.families.borrowing import Borrowing
@@ -73,12 +73,6 @@ class Wan(Causal):
         return CleanReferences(self, slots, roles) if roles else None
 
     @property
-    def networks(self) -> list[Network]:
-        """Its denoisers, the one for much noise first."""
-        pair = (self.pipeline.transformer, self.pipeline.transformer_2)
-        return [network for network in pair if network is not None]
-
-    @property
     def _expands_timesteps(self) -> bool:
         return bool(self.pipeline.config.expand_timesteps)
 
@@ -139,7 +133,7 @@ class Wan(Causal):
         return super().call_kwargs(positive, negative, guidance) | further
 
 
-class WanImageToVideo(Borrowing, Wan):
+class WanImageToVideo(Borrowing, FirstFrameFamily, Wan):
     """Wan 2.2 A14B from a picture (https://arxiv.org/abs/2503.20314, section 5.1).
 
     The first frame stands on channels beside the noise: its latents, with grey frames behind it,
@@ -153,7 +147,6 @@ class WanImageToVideo(Borrowing, Wan):
         ValueError: as `Wan`, or a pipeline that says the first frame in another way.
     """
 
-    channel_axis = 1
     unsupported_components = {
         "image_encoder": (
             "this Wan looks at its first frame by CLIP, too, as 2.1 does, which a head here stands "
@@ -181,11 +174,7 @@ class WanImageToVideo(Borrowing, Wan):
         super().__init__(maker, frames, height, width, fps, low_noise_guidance)
         self.num_channels = int(pipeline.vae.config.z_dim)
         self.latent_shape = (self.num_channels, *self.grid)
-        fill_with_zeros(self.networks, self.channel_axis)
-
-    def reference_mechanism(self, roles: Sequence[str]) -> ReferenceMechanism | None:
-        slots = {FIRST: ReferenceSlot(FIRST, Image)}
-        return FurtherChannels(self, slots, roles) if roles else None
+        self.fill_with_zeros()
 
     def encode_reference(self, batch: Tensor) -> Tensor:
         """Latents (B, C, T, h, w) of frames (B, 3, 1, H, W) with grey ones behind them."""
@@ -204,7 +193,7 @@ class WanImageToVideo(Borrowing, Wan):
         return torch.cat([mask, latents])
 
 
-class _WanClips(WanPipeline):
+class _WanClips(WanPipeline):  # type: ignore[misc]  # diffusers is untyped
     """Draws noise of the latents' own channels, for a network that takes more."""
 
     def prepare_latents(self, batch_size: int, _channels: int, *args: Any, **kwargs: Any) -> Any:

@@ -249,7 +249,8 @@ class TransformersSpeaker(Speaker):
 
     def workload(self) -> Callable[[], object] | None:
         """That of its family."""
-        return self.family.workload(SpeechNetworks(self.model, self.processor, self.codec), self.max_characters, self.max_seconds)
+        networks = SpeechNetworks(self.model, self.processor, self.codec)
+        return self.family.workload(networks, self.max_characters, self.max_seconds)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model, its processor, its codec and its voices."""

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers import MotifVideoImage2VideoPipeline, MotifVideoPipeline
+from diffusers.guiders import ClassifierFreeGuidance
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from PIL import Image as Pillow
 
@@ -17,7 +19,7 @@ from anymodal.media import Image
 from tests.support.decoders import CAPTIONS, generator_of, latents, values
 from tests.support.pipelines import FAMILIES
 
-CASES = ("cogvideox_from_picture", "wan_from_picture")
+CASES = ("cogvideox_from_picture", "wan_from_picture", "motif")
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -59,11 +61,18 @@ def test_a_first_frame_is_that_of_the_pipeline(
     states = decoder.family.pipeline.encode_prompt(
         CAPTIONS[0], "", max_sequence_length=decoder.spec.length
     )
-    output = decoder.pipeline(
-        image=Pillow.fromarray(shown.pixels), prompt_embeds=states[0],
-        negative_prompt_embeds=states[1] if guidance > 1 else None, height=height, width=width,
-        num_frames=frames, guidance_scale=guidance, num_inference_steps=3, output_type="np",
-        generator=generator_of(9),
+    asked: dict[str, Any] = {"prompt_embeds": states[0], "guidance_scale": guidance}
+    if guidance > 1:
+        asked["negative_prompt_embeds"] = states[1]
+    pipeline = decoder.pipeline
+    if isinstance(pipeline, MotifVideoPipeline):  # of the same folder
+        pipeline = MotifVideoImage2VideoPipeline(**pipeline.components)
+        pipeline.set_progress_bar_config(disable=True)
+        pipeline.guider = ClassifierFreeGuidance(guidance_scale=guidance)
+        asked = {"prompt": CAPTIONS[0], "max_sequence_length": decoder.spec.length}
+    output = pipeline(
+        image=Pillow.fromarray(shown.pixels), height=height, width=width, num_frames=frames,
+        num_inference_steps=3, output_type="np", generator=generator_of(9), **asked,
     ).frames[0]  # fmt: skip
     np.testing.assert_allclose(values(made[0]), values(decoder.family.postprocess(output)), atol=1)
     assert not np.array_equal(values(plain[0]), values(made[0]))

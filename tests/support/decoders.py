@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers.guiders import ClassifierFreeGuidance
 from torch import Tensor
 
 from anymodal.decoders import DiffusionDecoder
@@ -59,11 +60,14 @@ def theirs(
 ) -> list[Any]:
     argument, offset = family.guidance
     generator, pipeline = generator_of(9), decoder.family.pipeline
+    told = {argument: guidance + offset}
+    if argument == "guider":  # a part of the pipeline
+        pipeline.guider = ClassifierFreeGuidance(guidance_scale=told.pop(argument))
     with isolated_state(pipeline, generator):  # flow's pipelines give their schedulers none
         output: Any = pipeline(
             prompt=list(captions),
             **family.call,
-            **{argument: guidance + offset},
+            **told,
             num_inference_steps=3,
             generator=generator,
             output_type="np",

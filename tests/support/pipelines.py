@@ -39,6 +39,7 @@ from tests.support.video_pipelines import (
     latte,
     ltx,
     ltx2,
+    motif,
     text_to_video,
     wan,
     wan_from_picture,
@@ -58,7 +59,7 @@ class Family:
         length, width, pooled: its conditioning's shape.
         options: what the decoder is told beside the pipeline.
         call: what the pipeline's own `__call__` is told, to make the same from captions.
-        guidance: the name of its guidance there, and what is added to it.
+        guidance: the name of its guidance there, and what is added to it; `guider` for the part.
         masked: whether padding stays out of its network.
         alone: whether its pipeline makes another thing of a caption in a batch than of it alone.
         schedulers: others that its network takes.
@@ -402,6 +403,16 @@ FAMILIES: dict[str, Family] = {
         options={"frames": 5, "height": 16, "width": 32},
         call=SHORT | {"num_frames": 5, "height": 16, "width": 32},
         schedulers=(EULER, DPM),
+    ),
+    "motif": Family(
+        "Motif-Video",
+        "MotifVideoPipeline",
+        motif,
+        FLOW,
+        options={"frames": 5, "height": 16, "width": 32},
+        call=SHORT | {"num_frames": 5, "height": 16, "width": 32},
+        guidance=("guider", 0.0),
+        schedulers=(FLOW_LCM,),
     ),
     "cogvideox": Family(
         "CogVideoX 1.0, 2B",

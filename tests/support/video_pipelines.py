@@ -21,6 +21,8 @@ from diffusers import (
     LTX2VideoTransformer3DModel,
     LTXPipeline,
     LTXVideoTransformer3DModel,
+    MotifVideoPipeline,
+    MotifVideoTransformer3DModel,
     TextToVideoSDPipeline,
     UNet3DConditionModel,
     UniPCMultistepScheduler,
@@ -28,9 +30,16 @@ from diffusers import (
     WanPipeline,
     WanTransformer3DModel,
 )
+from diffusers.guiders import ClassifierFreeGuidance
 from diffusers.pipelines.ltx2 import LTX2TextConnectors
 from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
-from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+from transformers import (
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    SiglipImageProcessorPil,
+)
+from transformers.models.t5gemma2.configuration_t5gemma2 import T5Gemma2EncoderConfig
+from transformers.models.t5gemma2.modeling_t5gemma2 import T5Gemma2Encoder
 
 from anymodal.toybox import decoders as nano
 from tests.support.pipeline_parts import LENGTH, SMALL, clip, small_vae, t5, tokenizer, words
@@ -218,6 +227,39 @@ def wan_from_picture() -> DiffusionPipeline:
     """Wan 2.2 of two networks, whose input has a mask and a clip's latents beside the noise."""
     low = _wan_network(channels=36)
     return WanImageToVideoPipeline(**_wan_parts(36), transformer_2=low, boundary_ratio=0.9)
+
+
+def motif() -> DiffusionPipeline:
+    text = {
+        **{"vocab_size": len(words()), "hidden_size": 16, "intermediate_size": 16},
+        **{"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1},
+        **{"head_dim": 8, "dropout_rate": 0.0},
+    }
+    vision = {
+        **{"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1},
+        **{"num_attention_heads": 1, "image_size": 8, "patch_size": 4},
+    }
+    config = T5Gemma2EncoderConfig(
+        text_config=text, vision_config={"model_type": "siglip_vision_model", **vision}
+    )
+    parts = _wan_parts()
+    return MotifVideoPipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+        vae=parts["vae"],
+        text_encoder=T5Gemma2Encoder(config).eval(),
+        tokenizer=words(),
+        transformer=MotifVideoTransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=16,
+            num_layers=1,
+            num_single_layers=1,
+            text_embed_dim=16,
+            image_embed_dim=8,
+            rope_axes_dim=(4, 6, 6),
+        ),
+        guider=ClassifierFreeGuidance(guidance_scale=5.0),
+        feature_extractor=SiglipImageProcessorPil(size={"height": 8, "width": 8}),
+    )
 
 
 def cogvideox(rotary: bool = False) -> DiffusionPipeline:
