@@ -18,16 +18,11 @@ from anymodal.fusion.own_cross import OwnCrossAttention
 from anymodal.fusion.states import fuse_media
 from anymodal.io.content_credentials import ContentSigner
 from anymodal.io.training_records import StageRecord
+from anymodal.language.chat_prompt import ChatPrompt, MediaReference, Rows, caption_spans
 from anymodal.language.fused_media import FusedMedia
 from anymodal.language.model import LanguageModel
 from anymodal.language.packing import Place
-from anymodal.language.prompt import (
-    ChatPrompt,
-    MediaReference,
-    PromptBuilder,
-    Rows,
-    caption_spans,
-)
+from anymodal.language.prompt import PromptBuilder
 from anymodal.language.signal_tokens import Signals
 from anymodal.language.soft_tokens import join_soft, own_soft
 from anymodal.language.widths import widen

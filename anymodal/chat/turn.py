@@ -22,9 +22,9 @@ from anymodal.chat.tools import Toolbox, ToolLike, ToolLimits
 from anymodal.config import ranges
 from anymodal.fusion.states import state_key
 from anymodal.language import generation
+from anymodal.language.chat_prompt import ChatPrompt
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.packing import Place, pack
-from anymodal.language.prompt import ChatPrompt
 from anymodal.language.reply_state import Prompt, ReplyState
 from anymodal.language.sampling import Sampling
 from anymodal.language.template_messages import ToolDefinition

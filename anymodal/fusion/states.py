@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from anymodal.fusion.base import Fusion
+from anymodal.language.chat_prompt import ChatPrompt, MediaReference
 from anymodal.language.fused_media import FusedMedia, FusedMedium
 from anymodal.language.packing import Place
-from anymodal.language.prompt import ChatPrompt, MediaReference
 from anymodal.types import Features
 
 READ_AT_ONCE = 8

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import hashlib
 import inspect
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,19 +25,21 @@ from anymodal.language.chat_template import ChatTemplate
 from anymodal.language.families.base import MediaReader, PassInputs
 from anymodal.language.families.table import multimodal_family
 from anymodal.language.fused_media import FusedMedia, FusionPass
-from anymodal.language.lora import LoraSettings, inject_lora, merge_lora
+from anymodal.language.lora import LoraSettings
+from anymodal.language.network import LanguageNetwork
 from anymodal.language.positions import position_inputs
 from anymodal.language.pretrained import Bits, PretrainedModelParts, open_pretrained
-from anymodal.language.probes import Finish, backbone_of, can_pack, measure_finish
+from anymodal.language.probes import Finish, can_pack, measure_finish
 from anymodal.language.special_tokens import stop_ids
 from anymodal.language.template_messages import TemplateSegment, ToolDefinition
 from anymodal.language.template_parts import Piece
+from anymodal.language.token_losses import IGNORED as IGNORED
+from anymodal.language.token_losses import next_token_losses
+from anymodal.language.token_rows import append_rows, embed_new
 from anymodal.language.widths import widen
 
-IGNORED = -100
 
-
-class LanguageModel(Recorded, nn.Module):
+class LanguageModel(Recorded, LanguageNetwork):
     """A causal language model and its tokenizer, behind the few calls that the framework makes.
 
     New tokens have rows in parameters of this module (`rows`, and `output_rows` where the model's
@@ -103,9 +104,6 @@ class LanguageModel(Recorded, nn.Module):
         self.rows = nn.Parameter(torch.empty(0, self.width, device=self.device))
         if not self.tied:
             self.output_rows = nn.Parameter(torch.empty(0, self.width, device=self.device))
-        self._begin_pass: Callable[[FusionPass], None] | None = None
-        self._penalty: Callable[[], Tensor | None] | None = None
-        self._shares_rows = self._merges = True
         self.finish = self._measure_finish()
 
     def _template(self, stops: Collection[int]) -> ChatTemplate:
@@ -124,17 +122,6 @@ class LanguageModel(Recorded, nn.Module):
         rows = torch.tensor([ids, variant], device=self.device)
         with self._in_eval_mode():
             return measure_finish(self.model, rows, lambda ids: self(self.embed(ids)))
-
-    @contextlib.contextmanager
-    def _in_eval_mode(self) -> Iterator[None]:
-        """A block in which nothing is dropped at random."""
-        training = [module for module in self.modules() if module.training]
-        self.eval()
-        try:
-            yield
-        finally:
-            for module in training:
-                module.training = True
 
     @classmethod
     def from_pretrained(
@@ -206,50 +193,6 @@ class LanguageModel(Recorded, nn.Module):
             language.enable_lora(**lora)
         return language.eval()
 
-    # Looked up once: transformers searches for them at each call, which a token of a reply feels.
-    # Outside torch's registry, where what stands twice would be saved twice.
-    @cached_property
-    def embedding(self) -> nn.Embedding:
-        """The model's own input embedding."""
-        embedding: nn.Embedding = self.model.get_input_embeddings()
-        return embedding
-
-    @cached_property
-    def _output(self) -> nn.Linear:
-        output: nn.Linear = self.model.get_output_embeddings()
-        return output
-
-    @cached_property
-    def backbone(self) -> nn.Module:
-        """The model without its output layer."""
-        return backbone_of(self.model)
-
-    @property
-    def embedding_scale(self) -> float:
-        """The root mean square of `embed` of the model's own ids; 1 on the meta device."""
-        if self.embedding.weight.is_meta:
-            return 1.0
-        size = float(self.embedding.weight.detach().float().square().mean().sqrt())
-        return size * float(getattr(self.embedding, "embed_scale", 1.0))
-
-    @property
-    def blocks(self) -> list[nn.Module]:
-        """The layers that every forward pass runs one after the other."""
-        # What reads media may stand within the backbone (Phi-4-multimodal).
-        towers = (module for reader in self.readers.values() for module in reader.modules)
-        inside = {id(part) for tower in towers for part in tower.modules()}
-        lists = (
-            part
-            for part in self.backbone.modules()
-            if isinstance(part, nn.ModuleList) and id(part) not in inside
-        )
-        return list(next(lists, ()))
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the embeddings."""
-        return torch.device(self.embedding.weight.device)
-
     @property
     def stops(self) -> frozenset[int]:
         """Ids that end a reply."""
@@ -259,12 +202,6 @@ class LanguageModel(Recorded, nn.Module):
     def vocab_size(self) -> int:
         """Old and new ids together, the width of `logits`."""
         return self.first_new + self.new_count
-
-    @property
-    def max_positions(self) -> int | None:
-        """The longest sequence that the model was made for, where it has a limit."""
-        limit = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        return int(limit) if limit else None
 
     @cached_property
     def packs(self) -> bool:
@@ -286,44 +223,6 @@ class LanguageModel(Recorded, nn.Module):
         if has_media and self.family is not None and not self.family.is_causal:
             return False
         return self.packs and (self.num_axes > 1 or all(each is None for each in axes))
-
-    @property
-    def reads_across(self) -> bool:
-        """Whether blocks of the model's own read media by cross-attention."""
-        return self.family is not None and self.family.reads_across and bool(self.readers)
-
-    @property
-    def is_fused(self) -> bool:
-        """Whether modules of a fusion stand around its blocks."""
-        return self._begin_pass is not None
-
-    def set_fusion(
-        self,
-        begin: Callable[[FusionPass], None],
-        packs: bool,
-        penalty: Callable[[], Tensor | None],
-        merges: bool = True,
-    ) -> None:
-        """Let modules around the blocks know of each pass; `Fusion.attach` does.
-
-        Args:
-            begin: called before each pass.
-            packs: whether the modules tell apart several sequences in a row.
-            penalty: what the last pass adds to a loss, if anything.
-            merges: whether they compute the same when adapters are merged.
-
-        Raises:
-            ValueError: if a fusion stands around it already.
-        """
-        if self.is_fused:
-            raise ValueError("a fusion stands around this language model already; open another")
-        self._begin_pass, self._shares_rows, self._penalty = begin, packs, penalty
-        self._merges = merges
-        self.__dict__.pop("packs", None)
-
-    def fusion_penalty(self) -> Tensor | None:
-        """What the fusion's last pass adds to a loss; None for nothing."""
-        return None if self._penalty is None else self._penalty()
 
     def add_tokens(self, names: Sequence[str]) -> list[int]:
         """Add special tokens with rows of their own; their ids are contiguous.
@@ -347,67 +246,13 @@ class LanguageModel(Recorded, nn.Module):
             raise ValueError(
                 f"the tokenizer numbers new tokens {ids}, not {contiguous_ids} as supported"
             )
-        self.rows = _append_rows(self.rows, self.embedding.weight[: self.first_new], len(names))
+        self.rows = append_rows(self.rows, self.embedding.weight[: self.first_new], len(names))
         if not self.tied:
             old = self._output.weight[: self.first_new]
-            self.output_rows = _append_rows(self.output_rows, old, len(names))
+            self.output_rows = append_rows(self.output_rows, old, len(names))
         self.new_count += len(names)
         self.template = self._template(self.stops)
         return ids
-
-    def enable_lora(
-        self,
-        r: int = 16,
-        alpha: int = 32,
-        dropout: float = 0.05,
-        target_modules: str | Sequence[str] = "all-linear",
-    ) -> None:
-        """Put low-rank adapters on linear layers, all but the output layer by default, and none of
-        what reads media.
-
-        A mixture of experts has them on its attention; experts and router stay as they are.
-
-        Source: Hu et al. 2021 (LoRA), section 4.1. Only the adapters train afterwards, not the
-        model; their parameters are named `lora_A`, `lora_B`.
-
-        Raises:
-            ValueError: if the model has adapters, or no module has such a name.
-        """
-        if hasattr(self.model, "peft_config"):
-            raise ValueError("the language model has LoRA adapters already; enable them once")
-        part = None if self.family is None else self.backbone
-        towers = [module for reader in self.readers.values() for module in reader.modules]
-        targets = inject_lora(
-            self.model, self._output, r, alpha, dropout, target_modules, part, towers
-        )
-        self._look_again()
-        self.lora = {"r": r, "alpha": alpha, "dropout": dropout, "target_modules": targets}
-
-    def merge_adapters(self) -> None:
-        """Add the adapters to the weights they adapt, and leave a plain model.
-
-        Raises:
-            ValueError: if those weights are quantised, in which most of what adapters learned would
-                be rounded away, or a fusion reads them without the adapters.
-        """
-        if self.lora is not None and not self._merges:
-            raise ValueError(
-                "adapters can't be merged here: the fusion maps its prompts by the weights without "
-                "them, and would compute something else; keep the adapters"
-            )
-        if self.lora is not None and getattr(self.model, "is_quantized", False):
-            raise ValueError(
-                "adapters can't be merged into quantised weights; open the model with the language "
-                "part's `quantize` left out, and merge then"
-            )
-        merge_lora(self.model)
-        self.lora = None
-        self._look_again()
-
-    def _look_again(self) -> None:
-        """For the two ends of the model, where adapters come to stand in their places or leave."""
-        for name in ("embedding", "_output", "backbone"):
-            self.__dict__.pop(name, None)
 
     def encode_text(self, text: str) -> list[int]:
         """The ids of a text that somebody typed; none of them is a special or an added token."""
@@ -445,13 +290,8 @@ class LanguageModel(Recorded, nn.Module):
         ids = torch.as_tensor(ids, dtype=torch.long, device=embedding.weight.device)
         if plain or not self.new_count:  # as every token of a text that is being written
             return self._with_marks(torch.as_tensor(embedding(ids)), ids)
-        new = ids >= self.first_new
-        # New ids are beyond the model's rows: any row stands for them, and is replaced below.
-        old = embedding(ids.masked_fill(new, 0))  # (..., D)
-        scale = getattr(embedding, "embed_scale", 1.0)
-        new_embeds = F.embedding((ids - self.first_new).clamp(min=0), self.rows) * scale
-        embeds = torch.where(new.unsqueeze(-1), new_embeds.to(old.dtype), old)
-        return self._with_marks(embeds, ids.masked_fill(new, -1))
+        embeds = embed_new(embedding, self.rows, ids, self.first_new)
+        return self._with_marks(embeds, ids.masked_fill(ids >= self.first_new, -1))
 
     def _with_marks(self, embeds: Tensor, ids: Tensor) -> Tensor:
         """Embeddings, and behind them what deep layers are told of their ids, -1 for new ones."""
@@ -549,15 +389,7 @@ class LanguageModel(Recorded, nn.Module):
             labels: (B, T), the ids at the same positions (shifted here), -100 where unsupervised.
                 On the CPU they are picked there, and the device isn't waited for.
         """
-        targets = labels[:, 1:]  # (B, T-1)
-        rows, columns = (targets != IGNORED).nonzero(as_tuple=True)
-        rows, columns, targets = (
-            each.to(hidden.device, non_blocking=True)
-            for each in (rows, columns, targets[rows, columns])
-        )
-        states = hidden[:, :-1][rows, columns]  # (supervised, D)
-        # In float32: a log-sum-exp over a whole vocabulary loses too much in half precision.
-        return F.cross_entropy(self.logits(states).float(), targets, reduction="none")
+        return next_token_losses(self.logits, hidden, labels)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model and its tokenizer as they were loaded: no new tokens, no adapters."""
@@ -581,9 +413,3 @@ class LanguageModel(Recorded, nn.Module):
             "vocab_size": self.first_new,
             "width": self.width,
         }
-
-
-def _append_rows(rows: nn.Parameter, old: Tensor, count: int) -> nn.Parameter:
-    old = old.detach().float()
-    noise = torch.randn(count, old.shape[1], device=old.device) * old.std(0)
-    return nn.Parameter(torch.cat([rows.detach(), old.mean(0) + 0.1 * noise]), rows.requires_grad)

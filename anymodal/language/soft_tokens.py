@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from anymodal.language.prompt import MediaReference
+from anymodal.language.chat_prompt import MediaReference
 from anymodal.language.widths import widen
 
 

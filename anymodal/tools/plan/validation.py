@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from anymodal.core import ComposedModel
-from anymodal.language.prompt import ChatPrompt
+from anymodal.language.chat_prompt import ChatPrompt
 from anymodal.tools.plan.answering import inference
 from anymodal.tools.plan.memory import Need
 from anymodal.tools.plan.parts import names_by_tensor, root

@@ -18,10 +18,10 @@ from anymodal.decoders.references import EncodedReferences, Reference, fill_slot
 from anymodal.distributed import collectives
 from anymodal.encoders.shared_results import encode_and_keep
 from anymodal.io.feature_cache import CacheKey
+from anymodal.language.chat_prompt import ChatPrompt, MediaReference
 from anymodal.language.flat_rows import FlatReader, Needs
 from anymodal.language.fused_media import FusedMedia
 from anymodal.language.packing import Packed, supervised, supervised_sequences
-from anymodal.language.prompt import ChatPrompt, MediaReference
 from anymodal.media import Media
 from anymodal.model import AnyModal
 from anymodal.training.losses import (

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from anymodal.data.preferences import PreferenceSample, RatedReply
+from anymodal.language.chat_prompt import ChatPrompt
 from anymodal.language.model import IGNORED
-from anymodal.language.prompt import ChatPrompt
 from anymodal.training.objectives.dialogue import DialogueBatch
 from anymodal.types import Message
 

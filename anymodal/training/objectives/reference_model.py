@@ -15,8 +15,8 @@ from torch.distributed.tensor import DTensor
 from anymodal.core import ComposedModel
 from anymodal.io.feature_cache import CacheKey, FeatureCache
 from anymodal.io.fingerprints import hash_json
+from anymodal.language.chat_prompt import ChatPrompt, PromptRows
 from anymodal.language.packing import pack
-from anymodal.language.prompt import ChatPrompt, PromptRows
 from anymodal.training.objectives.dialogue import Dialogue, DialogueBatch
 from anymodal.training.strategies import distribute_like
 from anymodal.training.trainable import trained_buffers
