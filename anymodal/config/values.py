@@ -102,7 +102,9 @@ def check_schema(schema: object, values: object, place: str = "") -> None:
     """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{place or 'it'} must be a mapping, not {shorten(values)}")
-    hints = typing.get_type_hints(schema)
+    annotations = typing.get_type_hints(schema)  # of what its class has for all, too
+    fields = dataclasses.fields(typing.cast(Any, schema))
+    hints = {each.name: annotations[each.name] for each in fields}
     for key, value in values.items():
         label = f"{place}.{key}" if place else str(key)
         if key not in hints:
@@ -121,7 +123,7 @@ def _check_value(value: object, hint: object, label: str) -> None:
         return
     check_type(value, hint, label)
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if isinstance(value, Mapping) and hint is not Any and origin is not dict:
+    if isinstance(value, Mapping) and hint is not Any and origin not in (dict, list):
         raise ConfigError(f"{label} must be a plain value, not {shorten(value)}")
     if origin is list:
         if not isinstance(value, list):

@@ -84,8 +84,8 @@ class ReplyJob(ABC):
                 raise ConfigError(f"{name}={value}; it must lie between {least} and {most}")
         if not job.output_dir.strip() or "\0" in job.output_dir:
             raise ConfigError(f"output_dir must be the name of a folder, not {job.output_dir!r}")
-        job._check()
         check_reply_settings(job.settings)
+        job._check()
         return job
 
     @classmethod

@@ -9,7 +9,7 @@ from pathlib import Path
 from anymodal import config as configuration
 from anymodal.composition.folders import RUN_FILE
 from anymodal.config import shorten
-from anymodal.training.checkpoints import resumable
+from anymodal.training.checkpoints import AtomicCheckpointIO, resumable
 from anymodal.training.configuration import Run
 from anymodal.training.report.environment import settings_of
 
@@ -33,10 +33,20 @@ def changed_settings(before: Run, after: Run) -> list[str]:
 
 
 def goes_on(before: Run, after: Run) -> bool:
-    """Return whether a finished run is to go on: it has more to do, and its checkpoint is there."""
-    has_more = after.steps > before.steps or (after.epochs or 0) > (before.epochs or 0)
-    checkpoint = Path(after.output_dir) / "checkpoints" / "last.ckpt"
-    return has_more and resumable(checkpoint) is not None
+    """Return whether a finished run is to go on: it has more to do, and its checkpoint is there.
+
+    Steps that take the place of epochs are compared with those that were done. How many steps
+    epochs are is known with the data alone, so they don't take the place of steps.
+    """
+    path = resumable(Path(after.output_dir) / "checkpoints" / "last.ckpt")
+    if path is None:
+        return False
+    if after.epochs is not None:
+        return before.epochs is not None and after.epochs > before.epochs
+    done = before.steps
+    if before.epochs is not None and after.steps:
+        done = int(AtomicCheckpointIO().load_checkpoint(path)["global_step"])
+    return after.steps > done
 
 
 def advice(before: Run | None, after: Run, model: Path) -> str:

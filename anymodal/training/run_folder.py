@@ -13,6 +13,7 @@ from torch import Tensor
 from anymodal.composition import placement
 from anymodal.composition.folders import RUN_FILE, is_run
 from anymodal.config import ConfigError
+from anymodal.io.checkpoint import CONFIG
 from anymodal.model import AnyModal
 from anymodal.training.building import build_objective
 from anymodal.training.checkpoints import AtomicCheckpointIO, read_checkpoint, resumable
@@ -80,6 +81,10 @@ def open_run_model(path: str | Path, trusted_packages: Iterable[str] = ()) -> An
         ConfigError: if there is no checkpoint yet, it doesn't fit, or the run trains no such model.
     """
     finished = Path(path) / FINISHED
+    if finished.is_dir() and not (finished / CONFIG).is_file():
+        raise ConfigError(
+            f"{finished} is no model that chats; open it by its own class, or export it"
+        )
     if finished.is_dir():
         return AnyModal.from_pretrained(finished, trusted_packages=tuple(trusted_packages))
     model = open_run(path, trusted_packages).model

@@ -273,6 +273,8 @@ def test_pairs_are_made_kept_and_read(tmp_path: Path, capsys: pytest.CaptureFixt
         ({"similarity": 0.0}, "similarity=0.0; it must be above 0"),
         ({"settings": {"temperature": 1.0, "choices": ["a"]}}, "few texts make no pairs"),
         ({"reply": 3}, "there is no key 'reply'; did you mean 'replies'"),
+        ({"place": "here"}, "there is no key 'place'"),
+        ({"trusted_packages": {"a": 1}}, "trusted_packages must be list, not"),
     ],
 )
 def test_settings_that_make_no_pairs_are_refused(change: dict[str, Any], says: str) -> None:

@@ -33,6 +33,22 @@ def test_changed_settings_are_told_and_more_steps_go_on(
     assert (model.parent / "model-2" / "toy.safetensors").read_bytes() == first
 
 
+def test_steps_in_place_of_epochs_go_on_if_they_are_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "anymodal")
+    epochs = write(tmp_path, steps=0, epochs=2)
+    model = train(epochs)
+    assert model is not None
+    done = last(model.parent)["global_step"]
+    assert train(write(tmp_path, steps=done)) == model and "give more than its" in caplog.text
+    assert {path.name for path in model.parent.glob("model*")} == {"model"}
+    assert train(write(tmp_path, steps=done + 1)) == model
+    assert last(model.parent)["global_step"] == done + 1
+    assert train(write(tmp_path, steps=0, epochs=9)) == model
+    assert last(model.parent)["global_step"] == done + 1, "nobody knows how many steps these are"
+
+
 def test_a_run_that_goes_on_and_is_cut_off_is_not_taken_for_finished(tmp_path: Path) -> None:
     path = write(tmp_path, steps=2)
     model = train(path)

@@ -150,6 +150,8 @@ def test_runs_without_a_checkpoint_are_told(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     assert export(argparse.Namespace(**arguments, **place)) == 0
     assert (tmp_path / "out" / "toy.safetensors").is_file(), "what isn't chatted with is saved"
+    with pytest.raises(ConfigError, match="is no model that chats; open it by its own class"):
+        open_run_model(tmp_path / "run", ["tests"])
     with pytest.raises(ConfigError, match="trains a Toy, which doesn't chat; export it"):
         open_run_model(tmp_path / "run" / "checkpoints" / "last.ckpt", ["tests"])
     for file in (tmp_path / "run" / "checkpoints").iterdir():
