@@ -35,7 +35,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.encoders.universal": PartVersion(
         1, "74abb48ebee89ea4", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
-    "anymodal.language.families": PartVersion(1, "2fb1766aaee5d7a9", ("anymodal.encoders",)),
+    "anymodal.language.families": PartVersion(1, "82b4c08a262f4d09", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
         1, "49144fc3c50e31ac", ("anymodal.decoders.families", "anymodal.types")
     ),

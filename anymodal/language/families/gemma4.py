@@ -110,14 +110,19 @@ class BudgetReader(MediaReader):
         return prepare_pixels(frames, self.size(*frames.shape[1:3]), self.settings)
 
     def read(self, batch: Sequence[Tensor]) -> Sequence[Tensor]:
+        tower, embed = self.modules
         pairs = [self.patches(frames) for frames in batch]
-        output = self.model.model.get_image_features(
-            torch.cat([pixels for pixels, _ in pairs]),
-            torch.cat([places for _, places in pairs]),
-            return_dict=True,
+        output = tower(
+            pixel_values=torch.cat([pixels for pixels, _ in pairs]),
+            pixel_position_ids=torch.cat([places for _, places in pairs]),
         )
-        frames = iter(output.pooler_output)
-        tokens = [torch.cat([next(frames) for _ in each]) for each in batch]
+        values: Tensor = embed(inputs_embeds=output.last_hidden_state)  # (all tokens, D)
+        tokens, start = [], 0
+        for frames in batch:
+            area = frames.shape[2] * frames.shape[3] // (self.patch * self.pool) ** 2
+            # By the sizes, which tensors without values have too, as those of a plan are.
+            tokens.append(values[start : start + len(frames) * area])
+            start += len(frames) * area
         marks = [torch.zeros_like(each) for each in tokens]
         for each in marks:
             each[:, 0] = 1  # that they are seen
