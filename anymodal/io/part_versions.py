@@ -45,7 +45,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.decoders.choosing": PartVersion(
         1, "a8b173955a2e59a9", ("anymodal.decoders.retrieval", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "2cb29bc897243d07", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "43cd35b8c45253bb", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
         1, "e401bb987f411479", ("anymodal.decoders", "anymodal.media")
     ),

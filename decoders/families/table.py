@@ -53,6 +53,10 @@ REFUSED = {
     "parts with; a sound as the reference `source`, with strength, is the start there",
     "StableAudio3InpaintPipeline": "open it as the StableAudio3Pipeline that it shares its parts "
     "with, with references=[source]; the setting span says which part is made anew",
+    "LongCatImagePipeline": "its call wants a prompt beside the embeddings, and refuses both "
+    "together",
+    "LongCatImageEditPipeline": "its call wants a prompt beside the embeddings, and refuses both "
+    "together; pictures are edited by FLUX.2 klein and Qwen-Image-Edit",
     "DreamLitePipeline": "its call takes a prompt alone, not the prompt's embeddings",
     "OmniGenPipeline": "its call takes a prompt alone, not the prompt's embeddings",
     "Cosmos3OmniPipeline": "its call takes a prompt alone, not the prompt's embeddings",

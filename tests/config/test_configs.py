@@ -50,6 +50,7 @@ def test_an_evaluation_takes_overrides_and_refuses_typos(path: Path) -> None:
 
 UNPINNED = {
     "cvssp/audioldm-l-full",
+    "gradium/phonon-31m-en",
     "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k",
     "mtgv/MobileLLaMA-1.4B-Chat",
     "togethercomputer/RedPajama-INCITE-Base-3B-v1",

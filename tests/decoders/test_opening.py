@@ -21,7 +21,8 @@ from torch import Tensor
 from anymodal.decoders import DiffusionDecoder
 from anymodal.decoders.families.table import FAMILIES as FAMILIES_TABLE
 from anymodal.decoders.families.table import REFUSED
-from anymodal.media import Audio, Video
+from anymodal.decoders.references import FIRST, SOURCE, Reference
+from anymodal.media import Audio, Image, Video
 from tests.support.audio_pipelines import audioldm, audioldm_2, stable_audio, stable_audio_open
 from tests.support.decoders import CAPTIONS, description, generator_of, medium, values
 from tests.support.image_pipelines import alpha, flux, sigma, stable_diffusion, z_image
@@ -208,6 +209,38 @@ def test_offloaded_weights_make_the_same(
         torch.testing.assert_close(here, there, rtol=1e-3, atol=1e-3)
     tolerance = 0.02 * media[0].std() if decoder.media is Audio else 2
     np.testing.assert_allclose(media[1], media[0], atol=tolerance)
+
+
+@pytest.mark.parametrize("how", ["model", "group", "leaf"])
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("flux_2_klein", SOURCE),
+        *((name, FIRST) for name in ("wan_small", "wan_from_picture", "motif", "ltx2")),
+    ],
+)
+def test_offloaded_encoders_look_at_references_the_same(
+    name: str, role: str, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Encoders that work before the pipeline's own call, of which one is a part of another."""
+    if not torch.accelerator.is_available():
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+        monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cpu"))
+    torch.manual_seed(0)
+    known = FAMILIES[name]
+    pipeline = known.build()
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 128, 3), dtype=np.uint8)
+    shown = [[Reference(Image(pixels), role)]]
+    media = []
+    for offload in (None, how):
+        decoder = DiffusionDecoder(pipeline, offload=offload, references=[role], **known.options)
+        with torch.no_grad():
+            conditioning = decoder.eval().embed_captions(CAPTIONS[:1], shown)
+            made = decoder.sample(
+                conditioning, steps=2, guidance=3.0, generator=generator_of(0), references=shown
+            )
+        media.append(values(made[0]))
+    np.testing.assert_allclose(media[1], media[0], atol=2)
 
 
 def test_package_has_one_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ huggingface_hub's cache, so that configurations open them by their names on the 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,26 +68,34 @@ UMT5: dict[str, Any] = {
     "num_decoder_layers": 24, "vocab_size": 256384, "feed_forward_proj": "gated-gelu",
     "tie_word_embeddings": False,
 }  # fmt: skip
-WAN: dict[str, dict[str, Any]] = {
-    "2.1-T2V-1.3B": {"num_attention_heads": 12, "num_layers": 30, "ffn_dim": 8960},
-    "2.2-TI2V-5B": {"num_attention_heads": 24, "num_layers": 30, "ffn_dim": 14336,
-                    "in_channels": 48, "out_channels": 48},
+WAN: dict[str, Any] = {
+    "num_attention_heads": 24, "num_layers": 30, "ffn_dim": 14336, "in_channels": 48,
+    "out_channels": 48, "text_dim": 4096,
 }  # fmt: skip
 WAN_2_2_VAE: dict[str, Any] = {
     "base_dim": 160, "decoder_base_dim": 256, "z_dim": 48, "in_channels": 12, "out_channels": 12,
     "is_residual": True, "patch_size": 2, "scale_factor_spatial": 16,
     "latents_mean": [0.0] * 48, "latents_std": [1.0] * 48,
 }  # fmt: skip
-Z_IMAGE_VAE: dict[str, Any] = {
-    "block_out_channels": [128, 256, 512, 512], "latent_channels": 16, "layers_per_block": 2,
-    "down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4,
-    "sample_size": 1024, "scaling_factor": 0.3611, "shift_factor": 0.1159,
-    "use_quant_conv": False, "use_post_quant_conv": False,
+KLEIN: dict[str, Any] = {
+    "num_layers": 5, "num_single_layers": 20, "num_attention_heads": 24,
+    "joint_attention_dim": 7680, "guidance_embeds": False,
+}  # fmt: skip
+ACE_VAE: dict[str, Any] = {
+    "downsampling_ratios": [2, 4, 4, 6, 10], "sampling_rate": 48000,
+}  # fmt: skip
+EMBEDDING = {"hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28,
+             "num_attention_heads": 16, "tie_word_embeddings": True}  # fmt: skip
+VIBEVOICE_TEXT = {
+    "model_type": "qwen2", "vocab_size": 151936, "hidden_size": 1536, "intermediate_size": 8960,
+    "num_hidden_layers": 28, "num_attention_heads": 12, "num_key_value_heads": 2,
+    "max_position_embeddings": 65536, "tie_word_embeddings": True,
 }  # fmt: skip
 LICENCES = {
-    "Qwen": "apache-2.0", "google": "apache-2.0", "Tongyi-MAI": "apache-2.0",
+    "Qwen": "apache-2.0", "google": "apache-2.0", "black-forest-labs": "apache-2.0",
     "Wan-AI": "apache-2.0", "facebook": "mit", "whisper-small": "apache-2.0",
-    "whisper-large-v3-turbo": "mit",
+    "whisper-large-v3-turbo": "mit", "Runware": "mit", "vibevoice": "mit",
+    "gradium": "apache-2.0",
 }  # fmt: skip
 
 
@@ -139,10 +148,8 @@ def write(hub: Path, name: str, commit: str) -> Path:
     elif owner == "facebook":
         hf.VJEPA2Config().save_pretrained(folder)  # whose defaults are these sizes
         (folder / "video_preprocessor_config.json").write_text(json.dumps(V_JEPA_2))
-    elif owner == "Tongyi-MAI":
-        _z_image(folder)
     else:
-        _wan(folder, model.removeprefix("Wan").removesuffix("-Diffusers"))
+        _MAKERS[owner](folder)
     return folder
 
 
@@ -184,38 +191,82 @@ def _network(folder: Path, name: str, kind: str, settings: dict[str, Any]) -> No
     (folder / name / "config.json").write_text(text)
 
 
-def _z_image(folder: Path) -> None:
+def _klein(folder: Path) -> None:
     _index(
-        folder, "ZImagePipeline", scheduler=("diffusers", "FlowMatchEulerDiscreteScheduler"),
-        text_encoder=("transformers", "Qwen3Model"), tokenizer=("transformers", "Qwen2Tokenizer"),
-        transformer=("diffusers", "ZImageTransformer2DModel"), vae=("diffusers", "AutoencoderKL"),
+        folder, "Flux2KleinPipeline", scheduler=("diffusers", "FlowMatchEulerDiscreteScheduler"),
+        text_encoder=("transformers", "Qwen3ForCausalLM"),
+        tokenizer=("transformers", "Qwen2Tokenizer"),
+        transformer=("diffusers", "Flux2Transformer2DModel"),
+        vae=("diffusers", "AutoencoderKLFlux2"), settings={"is_distilled": True},
     )  # fmt: skip
-    diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0).save_pretrained(folder / "scheduler")
+    diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift=3.0).save_pretrained(
+        folder / "scheduler"
+    )
     hf.Qwen3Config(**QWEN_3, **QWEN_3_SIZES["4B"]).save_pretrained(folder / "text_encoder")
     language_models.FAMILIES["qwen3"].tokenizer().save_pretrained(folder / "tokenizer")
-    _network(folder, "vae", "AutoencoderKL", Z_IMAGE_VAE)
-    # Its class's defaults are this model's sizes.
-    lens = {"axes_lens": [1536, 512, 512]}
-    _network(folder, "transformer", "ZImageTransformer2DModel", lens)
+    _network(folder, "transformer", "Flux2Transformer2DModel", KLEIN)
+    _network(folder, "vae", "AutoencoderKLFlux2", {})  # whose defaults are these sizes
 
 
-def _wan(folder: Path, model: str) -> None:
-    newer = model.startswith("2.2")
+def _ace_step(folder: Path) -> None:
+    _index(
+        folder, "AceStepPipeline", scheduler=("diffusers", "FlowMatchEulerDiscreteScheduler"),
+        text_encoder=("transformers", "Qwen3Model"), tokenizer=("transformers", "Qwen2Tokenizer"),
+        transformer=("diffusers", "AceStepTransformer1DModel"),
+        condition_encoder=("diffusers", "AceStepConditionEncoder"),
+        vae=("diffusers", "AutoencoderOobleck"),
+    )  # fmt: skip
+    diffusers.FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=3.0).save_pretrained(
+        folder / "scheduler"
+    )
+    hf.Qwen3Config(**QWEN_3, **EMBEDDING).save_pretrained(folder / "text_encoder")
+    language_models.FAMILIES["qwen3"].tokenizer().save_pretrained(folder / "tokenizer")
+    # The defaults of its classes are this model's sizes.
+    _network(folder, "transformer", "AceStepTransformer1DModel", {"is_turbo": True})
+    _network(folder, "condition_encoder", "AceStepConditionEncoder", {})
+    _network(folder, "vae", "AutoencoderOobleck", ACE_VAE)
+
+
+def _wan(folder: Path) -> None:
     _index(
         folder, "WanPipeline", scheduler=("diffusers", "UniPCMultistepScheduler"),
         text_encoder=("transformers", "UMT5EncoderModel"),
         tokenizer=("transformers", "T5TokenizerFast"),
         transformer=("diffusers", "WanTransformer3DModel"), vae=("diffusers", "AutoencoderKLWan"),
-        settings={"expand_timesteps": True, "boundary_ratio": None} if newer else {},
+        settings={"expand_timesteps": True, "boundary_ratio": None},
     )  # fmt: skip
     diffusers.UniPCMultistepScheduler(
-        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0 if newer else 3.0
+        prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0
     ).save_pretrained(folder / "scheduler")
     hf.UMT5Config(**UMT5).save_pretrained(folder / "text_encoder")
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -1.0), ("a", -2.0)]
     hf.T5Tokenizer(vocab=pieces, extra_ids=0).save_pretrained(folder / "tokenizer")
-    _network(folder, "transformer", "WanTransformer3DModel", {**WAN[model], "text_dim": 4096})
-    _network(folder, "vae", "AutoencoderKLWan", WAN_2_2_VAE if newer else {})
+    _network(folder, "transformer", "WanTransformer3DModel", WAN)
+    _network(folder, "vae", "AutoencoderKLWan", WAN_2_2_VAE)
+
+
+def _phonon(folder: Path) -> None:
+    """With its class's sizes, 76 million weights; the published ones, which are fewer (41 million),
+    aren't known here. Its codec is beside it, as a speaker saves it.
+    """
+    hf.GradiumPhononTTSConfig().save_pretrained(folder)
+    hf.PocketTTSAudioTokenizerConfig().save_pretrained(folder / "audio_tokenizer")
+    (folder / "tokenizer_config.json").write_text("{}")
+
+
+def _vibevoice(folder: Path) -> None:
+    hf.VibeVoiceConfig(text_config=VIBEVOICE_TEXT).save_pretrained(folder)
+    (folder / "tokenizer_config.json").write_text("{}")
+
+
+_MAKERS: dict[str, Callable[[Path], None]] = {
+    "black-forest-labs": _klein,
+    "Runware": _ace_step,
+    "Wan-AI": _wan,
+    "gradium": _phonon,
+    "vibevoice": _vibevoice,
+}
+"""What writes the settings of a repository, by its owner."""
 
 
 MARK = {"lstrip": False, "normalized": True, "rstrip": False, "single_word": False}

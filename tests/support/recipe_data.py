@@ -18,6 +18,12 @@ CAPTION = "a small dog runs over wet sand to the sea"
 """About 40 tokens of the small tokenizer, which has hardly more pieces than letters."""
 TALK = "what is this, and where is it going? say it in some words. " * 6
 COUNT = 40
+MUSIC = {
+    "ytid": "abc", "start_s": 30, "end_s": 40, "audioset_positive_labels": "/m/04rlf",
+    "aspect_list": "['slow']", "caption": CAPTION, "author_id": 1, "is_balanced_subset": False,
+    "is_audioset_eval": True,
+}  # fmt: skip
+"""A row of MusicCaps."""
 _SCORES = ("aesthetic score", "motion score", "temporal consistency score")
 
 
@@ -40,6 +46,15 @@ def write_recipe_data(home: Path, hub: Path) -> None:
         name = f"allava_instruct_laion4v/train-0000{shard}-of-00002.parquet"
         path = hub / "lmms-lab--LLaVA-OneVision-Data" / "main" / name
         _write_parquet(path, {"id": "1", "image": {"bytes": image, "path": None}, **talk})
+    edit = {
+        **{"img_id": "1", "turn_index": 1, "instruction": CAPTION},
+        **{f"{key}_img": {"bytes": image, "path": None} for key in ("source", "mask", "target")},
+    }
+    for split in ("train", "dev"):
+        folder = hub / "osunlp--MagicBrush" / "main" / "data"
+        _write_parquet(folder / f"{split}-00000-of-00001.parquet", edit)
+    for split in ("train", "held-out"):
+        _write_lines(home / "data" / "musiccaps" / f"{split}.jsonl", MUSIC)
     _write_videos(home / "data", video, talk)
     _write_movements(home / "data" / "hapt")
 
