@@ -142,7 +142,7 @@ def check_reference_guidance(
         takes_neither: whether conditionings alone may tell of references.
 
     Raises:
-        ValueError: the denoiser can't do without references, or nothing else is guided.
+        ValueError: guidance can't lead away from references, or nothing else is guided.
     """
     weight = settings.get("reference_guidance")
     if weight is None:
@@ -151,8 +151,8 @@ def check_reference_guidance(
     ranges.check_real(name, weight, 0, ranges.MOST_GUIDANCE)
     if not takes_neither and (mechanism is None or not mechanism.three_branches):
         raise ValueError(
-            f"{name}={weight}, but this decoder was not trained to do without references, "
-            "as those are whose references stand on channels; leave it out"
+            f"{name}={weight}, but guidance can't lead this decoder away from references, as it "
+            "can where a denoiser was widened by channels for them; leave it out"
         )
     if settings.get("guidance", 2) <= 1:
         raise ValueError(f"{name}={weight} needs guidance above 1, not {settings['guidance']}")

@@ -437,11 +437,14 @@ class DiffusionDecoder(HeldPipeline):
         return CacheKey("latents", parts, self._records.encoding, code)
 
     def reference_encoding(self, role: str) -> CacheKey:
-        """Give that of the media that are made, where references have the same latents."""
+        """Give that of the media that are made, where references have the same latents; else one
+        that has all parts that encode them.
+        """
         mechanism = self._denoiser.mechanism
         kinds = {slot.role: slot.media for slot in self.references}
         if mechanism is None or mechanism.own_size or kinds.get(role) is not self.media:
-            return super().reference_encoding(role)
+            key = super().reference_encoding(role)
+            return key._replace(modules=(*key.modules, *self._records.reference_encoders))
         return self.encoding()
 
     def metadata(self) -> dict[str, object]:

@@ -40,6 +40,11 @@ class PipelineRecords:
         """The pipeline's parts that turn media into latents."""
         return [getattr(self.pipeline, name) for name in self.family.autoencoders]
 
+    @property
+    def reference_encoders(self) -> list[nn.Module]:
+        """The pipeline's parts beside autoencoders that references are encoded by."""
+        return [getattr(self.pipeline, name) for name in self.family.reference_encoders]
+
     def captioning(self) -> dict[str, Any]:
         """Settings that decide the conditioning of captions."""
         return {

@@ -79,6 +79,7 @@ class Family(ABC):
         min_steps: the fewest denoising steps that the pipeline takes.
         caption_encoders: names of the pipeline's parts that turn captions into conditioning.
         autoencoders: names of those that turn media into latents.
+        reference_encoders: names of further ones that references are encoded by.
         unsupported_components: parts that a pipeline may not have, with the error for each.
         takes_negative_prompt: whether guidance may lead away from another caption than the empty.
         frame_group: clips have one frame more than a multiple of this.
@@ -101,6 +102,7 @@ class Family(ABC):
     min_steps: ClassVar[int] = 1
     caption_encoders: ClassVar[tuple[str, ...]] = ("text_encoder",)
     autoencoders: ClassVar[tuple[str, ...]] = ("vae",)
+    reference_encoders: ClassVar[tuple[str, ...]] = ()
     unsupported_components: ClassVar[Mapping[str, str]] = {}
     legacy_callback: ClassVar[bool] = False
     sees_references: ClassVar[bool] = False

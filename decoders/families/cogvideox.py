@@ -27,7 +27,8 @@ class CogVideoX(Causal):
         fps: frames a second, which nothing in the pipeline tells.
 
     Raises:
-        ValueError: the network's patches span frames, as those of CogVideoX 1.5 do.
+        ValueError: the network's patches span frames, as those of CogVideoX 1.5 do, or a size that
+            it can't make.
     """
 
     def __init__(
@@ -57,6 +58,23 @@ class CogVideoX(Causal):
         )
         self.num_channels = int(pipeline.vae.config.latent_channels)
         self.latent_shape = (self.grid[0], self.num_channels, *self.grid[1:])
+
+    def check_size(self, height: int | None, width: int | None, frames: int | None) -> None:
+        super().check_size(height, width, frames)
+        config, factor = self.pipeline.transformer.config, self.pipeline.vae_scale_factor_spatial
+        if not config.use_learned_positional_embeddings:
+            return
+        learned = {
+            "height": (height, config.sample_height * factor),
+            "width": (width, config.sample_width * factor),
+            "frames": (frames, config.sample_frames),
+        }
+        for name, (value, own) in learned.items():
+            if value not in (None, own):
+                raise ValueError(
+                    f"{name}={value}, but this CogVideoX has learned its positions of {name}={own} "
+                    "alone; leave it out"
+                )
 
     @property
     def length(self) -> int:

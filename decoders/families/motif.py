@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from diffusers import MotifVideoImage2VideoPipeline
+from diffusers.guiders import BaseGuidance, ClassifierFreeGuidance
 from torch import Tensor
 
 from anymodal.decoders.calls import replaced_attribute
@@ -26,16 +27,20 @@ class MotifVideo(FirstFrameFamily, Causal):
 
     A first frame stands on channels beside the noise, its latents and a mask, and before the
     caption, as what the caption encoder's own tower sees of it. Guidance is a part of its pipeline,
-    which keeps its kind and gets each call's weight.
+    which keeps its kind and gets each call's weight; it is classifier-free where there is none.
 
     Args:
         pipeline: a `MotifVideoPipeline`.
         frames, height, width: of the films; nothing in the pipeline tells them.
         fps: frames a second.
+
+    Raises:
+        ValueError: a size that it can't make, or guidance of other weights than one.
     """
 
     max_tokens = 512
     takes_mask = True
+    reference_encoders = ("text_encoder",)
 
     def __init__(
         self,
@@ -45,6 +50,13 @@ class MotifVideo(FirstFrameFamily, Causal):
         width: int = 1280,
         fps: float = 24.0,
     ) -> None:
+        guider = pipeline.guider
+        if guider is not None and not hasattr(guider, "guidance_scale"):
+            raise ValueError(
+                f"this Motif-Video is guided by {type(guider).__name__}, which has other weights "
+                "than a call's one; give it a guider that has one, such as ClassifierFreeGuidance"
+            )
+        self.feature_extractor = pipeline.feature_extractor
         factor, config = int(pipeline.vae_scale_factor_spatial), pipeline.transformer.config
         super().__init__(
             pipeline,
@@ -71,10 +83,12 @@ class MotifVideo(FirstFrameFamily, Causal):
 
     def reference_mechanism(self, roles: Sequence[str]) -> ReferenceMechanism | None:
         mechanism = super().reference_mechanism(roles)
-        if mechanism is not None and self.pipeline.feature_extractor is None:
+        width = self.pipeline.transformer.config.image_embed_dim
+        if mechanism is not None and (self.feature_extractor is None or width is None):
+            part = "feature_extractor" if width is not None else "image_embed_dim in its network"
             raise ValueError(
-                f"references={list(roles)}, but this Motif-Video has no feature_extractor, by "
-                "which it looks at a first frame; leave them out, or open a folder that has one"
+                f"references={list(roles)}, but this Motif-Video has no {part}, by which it looks "
+                "at a first frame; leave them out, or open a folder that has one"
             )
         return mechanism
 
@@ -95,7 +109,7 @@ class MotifVideo(FirstFrameFamily, Causal):
         tower = self.pipeline.text_encoder.vision_tower
         states = MotifVideoImage2VideoPipeline._get_image_embeds(
             image_encoder=tower,
-            feature_extractor=self.pipeline.feature_extractor,
+            feature_extractor=self.feature_extractor,
             image=((batch[:, :, 0] + 1) / 2).clamp(0, 1),
             device=tower.device,  # where it waits, if it does, since it is called by itself
         )
@@ -146,7 +160,15 @@ class MotifVideo(FirstFrameFamily, Causal):
 
     def sample(self, *conditioning: Any, guidance: float, **more: Any) -> list[Media]:
         """Call the pipeline, with a guider of this weight."""
-        guider = copy.deepcopy(self.pipeline.guider)
-        guider.guidance_scale = guidance
-        with replaced_attribute(self.pipeline, "guider", guider):
+        with replaced_attribute(self.pipeline, "guider", self._guider(guidance)):
             return super().sample(*conditioning, guidance=guidance, **more)
+
+    def _guider(self, guidance: float) -> BaseGuidance:
+        guider: Any = copy.deepcopy(self.pipeline.guider)
+        if guider is None:
+            guider = ClassifierFreeGuidance()
+        if guidance <= 1:
+            guider.disable()
+        # Some count from the caption's own estimate on, so that their 0 is no guidance.
+        guider.guidance_scale = guidance - getattr(guider, "use_original_formulation", False)
+        return guider

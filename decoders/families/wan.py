@@ -10,6 +10,7 @@ from diffusers import WanPipeline
 from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from torch import Tensor
 
+from anymodal.config import ranges
 from anymodal.decoders.channels import FirstFrameFamily
 from anymodal.decoders.clean import CleanReferences
 from anymodal.decoders.families.base import mask_padding
@@ -17,7 +18,7 @@ from anymodal.decoders.families.borrowing import Borrowing
 from anymodal.decoders.families.causal_videos import Causal
 from anymodal.decoders.families.latents import standardize_latents
 from anymodal.decoders.mechanism import ReferenceMechanism
-from anymodal.decoders.pipeline import Network, Pipeline
+from anymodal.decoders.pipeline import DENOISERS, Network, Pipeline
 from anymodal.decoders.references import FIRST, EncodedReference, ReferenceSlot
 from anymodal.media import Image
 from anymodal.types import Conditioning
@@ -34,10 +35,12 @@ class Wan(Causal):
         pipeline: a `WanPipeline`.
         frames, height, width: of the films; nothing in the pipeline tells them.
         fps: frames a second.
-        low_noise_guidance: guidance of the network for little noise; as of the other where None.
+        low_noise_guidance: guidance of the network for little noise in calls that are guided; that
+            of the other where None.
 
     Raises:
-        ValueError: a size that it can't make, or a guidance of a network that there isn't.
+        ValueError: a size that it can't make, a guidance of a network that there isn't, or networks
+            of which nothing says what noise each is for.
     """
 
     max_tokens = 512
@@ -51,11 +54,14 @@ class Wan(Causal):
         fps: float = 16.0,
         low_noise_guidance: float | None = None,
     ) -> None:
-        if low_noise_guidance is not None and pipeline.transformer_2 is None:
-            raise ValueError(
-                f"low_noise_guidance={low_noise_guidance}, but this Wan has one network for all "
-                "noise; leave it out"
-            )
+        _check_networks(pipeline)
+        if low_noise_guidance is not None:
+            if pipeline.transformer_2 is None:
+                raise ValueError(
+                    f"low_noise_guidance={low_noise_guidance}, but this Wan has one network for "
+                    "all noise; leave it out"
+                )
+            ranges.check_real("low_noise_guidance", low_noise_guidance, 0, ranges.MOST_GUIDANCE)
         self.low_noise_guidance = low_noise_guidance
         factor = int(pipeline.vae_scale_factor_spatial)
         super().__init__(
@@ -131,6 +137,17 @@ class Wan(Causal):
     ) -> dict[str, object]:
         further = {"guidance_scale_2": self.low_noise_guidance}
         return super().call_kwargs(positive, negative, guidance) | further
+
+
+def _check_networks(pipeline: Pipeline) -> None:
+    names = [name for name in DENOISERS if getattr(pipeline, name, None) is not None]
+    boundary = pipeline.config.boundary_ratio
+    if names != ["transformer"] + ["transformer_2"] * (boundary is not None):
+        raise ValueError(
+            f"this Wan has {' and '.join(names) or 'no network'}, with boundary_ratio={boundary}; "
+            "it needs a transformer, and a transformer_2 where there is a boundary between what "
+            "noise each is for, and only there: open the folder as it was published"
+        )
 
 
 class WanImageToVideo(Borrowing, FirstFrameFamily, Wan):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import MotifVideoImage2VideoPipeline, MotifVideoPipeline
-from diffusers.guiders import ClassifierFreeGuidance
+from diffusers.guiders import BaseGuidance, ClassifierFreeGuidance
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from PIL import Image as Pillow
 
@@ -18,6 +18,7 @@ from anymodal.decoders.references import FIRST, SOURCE, Reference
 from anymodal.media import Image
 from tests.support.decoders import CAPTIONS, generator_of, latents, values
 from tests.support.pipelines import FAMILIES
+from tests.support.video_pipelines import cogvideox_from_picture, motif, wan, wan_large
 
 CASES = ("cogvideox_from_picture", "wan_from_picture", "motif")
 
@@ -125,3 +126,70 @@ def test_the_network_for_little_noise_has_a_guidance_of_its_own() -> None:
         (clip,) = decoder.sample(conditioning, steps=3, guidance=3.0, generator=generator_of(9))
         clips.append(values(clip))
     assert np.array_equal(clips[0], clips[1]) and not np.array_equal(clips[0], clips[2])
+
+
+def test_guidance_counts_alike_in_either_formulation_and_without_a_guider() -> None:
+    torch.manual_seed(0)
+    pipeline, options = motif(), FAMILIES["motif"].options
+    decoder = DiffusionDecoder(pipeline, **options)
+    with torch.no_grad():
+        conditioning = decoder.embed_captions(CAPTIONS[:1])
+    clips: dict[float, list[Any]] = {}
+    for guidance in (0.5, 1.0, 3.0):
+        for original in (False, True, None):
+            own = {} if original is None else {"use_original_formulation": original}
+            pipeline.guider = None if original is None else ClassifierFreeGuidance(**own)
+            (clip,) = decoder.sample(
+                conditioning, steps=2, guidance=guidance, generator=generator_of(9)
+            )
+            clips.setdefault(guidance, []).append(values(clip))
+        for clip in clips[guidance][1:]:
+            np.testing.assert_allclose(clip, clips[guidance][0], atol=1)
+    assert np.array_equal(clips[0.5][0], clips[1.0][0])
+    assert not np.allclose(clips[3.0][0], clips[1.0][0], atol=1)
+
+
+def test_a_tower_that_looks_at_references_decides_what_is_kept_of_them() -> None:
+    pipeline = motif()
+    decoder = DiffusionDecoder(pipeline, references=[FIRST], **FAMILIES["motif"].options)
+    key = decoder.reference_encoding(FIRST)
+    assert any(part is pipeline.text_encoder for part in key.modules)
+    assert not any(part is pipeline.text_encoder for part in decoder.encoding().modules)
+    settings = key.metadata()["family"]
+    assert isinstance(settings, dict) and "image_mean" in settings["feature_extractor"]
+    pipeline.transformer.register_to_config(image_embed_dim=None)
+    with pytest.raises(ValueError, match="no image_embed_dim in its network"):
+        DiffusionDecoder(pipeline, references=[FIRST], **FAMILIES["motif"].options)
+
+
+def test_a_guider_of_several_weights_is_refused() -> None:
+    pipeline = motif()
+    apart = type("Apart", (BaseGuidance,), {"_input_predictions": ["pred_cond"]})
+    pipeline.guider = apart()  # as FrequencyDecoupledGuidance, which needs a package more
+    with pytest.raises(ValueError, match="guided by Apart, which has other weights"):
+        DiffusionDecoder(pipeline, **FAMILIES["motif"].options)
+
+
+def test_networks_of_which_nothing_says_what_noise_they_are_for_are_refused() -> None:
+    options = FAMILIES["wan_large"].options
+    lacking, without = wan_large(), wan()
+    lacking.register_modules(transformer_2=None)
+    without.register_modules(transformer_2=without.transformer)
+    with pytest.raises(ValueError, match=r"this Wan has transformer, with boundary_ratio=0\.875"):
+        DiffusionDecoder(lacking, **options)
+    with pytest.raises(ValueError, match=r"transformer and transformer_2, with boundary_ratio=No"):
+        DiffusionDecoder(without, **options)
+    with pytest.raises(ValueError, match="low_noise_guidance=-1"):
+        DiffusionDecoder(wan_large(), low_noise_guidance=-1, **options)
+
+
+def test_positions_that_were_learned_fix_a_clip_s_size() -> None:
+    pipeline = cogvideox_from_picture()
+    pipeline.transformer.register_to_config(use_learned_positional_embeddings=True)
+    decoder = DiffusionDecoder(pipeline)
+    frames, height, _ = decoder.family.media_shape[1:]
+    assert decoder.check_settings({"height": height, "frames": frames})
+    with pytest.raises(ValueError, match=r"frames=1, but this CogVideoX has learned its positions"):
+        decoder.check_settings({"frames": 1})
+    with pytest.raises(ValueError, match=rf"height={2 * height}, but this CogVideoX has learned"):
+        DiffusionDecoder(pipeline, height=2 * height)
