@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -30,7 +29,7 @@ CheckedT = TypeVar("CheckedT", bound=_Checked)
 
 
 @dataclass
-class ReplyJob(ABC):
+class ReplyJob:
     """Samples that a model replies to, for parts that measure the replies.
 
     Args:
@@ -85,6 +84,7 @@ class ReplyJob(ABC):
         if not job.output_dir.strip() or "\0" in job.output_dir:
             raise ConfigError(f"output_dir must be the name of a folder, not {job.output_dir!r}")
         check_reply_settings(job.settings)
+        job._check_nodes()
         job._check()
         return job
 
@@ -112,7 +112,18 @@ class ReplyJob(ABC):
         yield "batch_size", 1, 2**20
         yield "seed", 0, 2**63 - 1
 
-    @abstractmethod
+    def _check_nodes(self) -> None:
+        """Check that the data and what measures can be parts, before the model is opened."""
+        measures = getattr(self, self.measures)
+        if not measures:
+            raise ConfigError(f"{self.measures} is empty; name at least one, as a: {{_target_: …}}")
+        nodes = {f"{self.measures}.{name}": node for name, node in measures.items()}
+        if not isinstance(self.data, str):
+            nodes["data"] = self.data
+        for name, node in nodes.items():
+            if not (isinstance(node, Mapping) and "_target_" in node):
+                raise ConfigError(f"{name} must be a part, {{_target_: …}}, not {shorten(node)}")
+
     def _check(self) -> None:
         """Check what is of this kind of job alone.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import MISSING
 
-from anymodal.config import ConfigError, shorten
 from anymodal.evaluation.reply_job import ReplyJob
 from anymodal.metrics import Metric
 from anymodal.metrics.samples import EvaluationSample
@@ -28,14 +27,6 @@ class Evaluation(ReplyJob):
     measures = "metrics"
 
     metrics: dict[str, Any] = MISSING
-
-    def _check(self) -> None:
-        if not self.metrics:
-            raise ConfigError("metrics is empty; name at least one, as bleu: {_target_: …}")
-        for name, node in (("data", self.data), *self.metrics.items()):
-            part = isinstance(node, Mapping) and "_target_" in node
-            if not (part or (name == "data" and isinstance(node, str))):
-                raise ConfigError(f"{name} must be a part, {{_target_: …}}, not {shorten(node)}")
 
     def build_metrics(self, samples: Sequence[EvaluationSample]) -> dict[str, Metric]:
         """Build the metrics, and check that the samples have what they need.

@@ -91,7 +91,7 @@ class SparseUpcycling(Fusion):
 
     Raises:
         ValueError: if there are fewer experts than choices; when it is attached, if blocks have no
-            such parts, or their weights are quantised.
+            such parts, or their weights are quantised or a mixture's already.
     """
 
     takes_media = False
@@ -130,6 +130,11 @@ class SparseUpcycling(Fusion):
             dense: Any = _mlp(blocks[place], names)
             if not all(weight.is_floating_point() for weight in dense.parameters()):
                 raise ValueError("quantised weights can't be copied; leave out `quantize`")
+            if any(weight.ndim > 2 for weight in dense.parameters()):
+                raise ValueError(
+                    f"the MLP of a {type(blocks[place]).__name__} is a mixture of experts already; "
+                    "train that one, or name a part that is none by mlp="
+                )
             copies = [merged_copy(dense) for _ in range(self.num_experts)]
             self._dense[str(place)] = blocks[place], names
             self.experts[str(place)] = nn.ModuleList(copies).requires_grad_(True)

@@ -35,7 +35,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.encoders.universal": PartVersion(
         1, "74abb48ebee89ea4", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
-    "anymodal.language.families": PartVersion(1, "82b4c08a262f4d09", ("anymodal.encoders",)),
+    "anymodal.language.families": PartVersion(1, "a4dee6822e9f6189", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
         1, "4c3fe44c92205b8f", ("anymodal.decoders.families", "anymodal.types")
     ),

@@ -134,7 +134,7 @@ class LanguageNetwork(nn.Module):
         self.__dict__.pop("packs", None)
 
     def fusion_penalty(self) -> Tensor | None:
-        """What the fusion's last pass adds to a loss; None for nothing."""
+        """The term that the fusion's last pass adds to a loss; None for nothing."""
         return None if self._penalty is None else self._penalty()
 
     def enable_lora(

@@ -322,10 +322,9 @@ class PromptBuilder:
         reader = self.language.readers.get(type(item))
         if reader is None or reader.beside is None:
             return False
-        kinds = {type(item), *(type(each) for each in media if isinstance(each, reader.beside))}
         # Where an encoder reads media of a kind, the model itself knows nothing of them.
-        own = [self.encoders[kind] not in self.signals.inputs for kind in kinds]
-        return len(own) > 1 and all(own)
+        own = {type(each) for each in media if self.encoders[type(each)] not in self.signals.inputs}
+        return type(item) in own and any(issubclass(each, reader.beside) for each in own)
 
     def _locate(self, prompt: ChatPrompt, parts: _Parts) -> None:
         """Find the places of media and of targets among the ids."""

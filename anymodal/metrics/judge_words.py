@@ -21,8 +21,10 @@ _LIMIT = re.compile(
 _LEGEND = re.compile(rf"[(\[][ \t]*(?:{_END}[ \t]*[=:][^\d\n()\[\]]*){{2,}}[)\]]")
 _POINTS = re.compile(r"\b\d+[- ]point[ \t]+(?=scale\b)", re.I)
 
+_NO_SCORE = r"[ \t]*points?[ \t]+(?:off|less)|[ \t]+(?:could|might|would|means?|needs?|requires?)\b"
+"""Behind a number that is taken off, or whose meaning alone is told."""
 _NUMBER = (
-    r"(?P<score>(?:(?<!\w)[-+])?(?:\d+(?:\.\d+)?|\.\d+))(?!\d|[ \t]*points?[ \t]+(?:off|less))"
+    r"(?P<score>(?:(?<!\w)[-+])?(?:\d+(?:\.\d+)?|\.\d+))" + rf"(?!\.?\d|[*_`\"']*(?:{_NO_SCORE}))"
 )
 _LIMITS: tuple[str, ...] = (
     "max",
@@ -45,9 +47,9 @@ _SAYS = (
     r"[\s\"'`*_)\]}>]*(?:[:=>|→{]|[-–—](?=\s)|\b(?:is|was|would be|equals)\b)[\s\"'`*_(\[{<$\\]*"
 )
 _LINKS = (
-    r"(?:[^\w.!?]|\b(?:a|about|an|answer|as|at|be|deserves|edit|exactly|final|for|gets|given|grade"
-    r"|i|image|is|it|just|me|my|of|only|overall|picture|points|rating|reply|response|score|should"
-    r"|that|the|this|to|was|we|would)\b)*?"
+    r"(?:[^\w.!?]|\b(?:a|about|an|answer|around|as|at|be|clear|deserves|edit|exactly|fair|final|for"
+    r"|gets|given|good|grade|i|image|is|it|just|me|my|of|only|overall|perfect|picture|points|rating"
+    r"|reply|response|roughly|score|should|solid|strong|that|the|this|to|was|we|weak|would)\b)*?"
 )
 _VERDICT = (
     r"(?<![^\W\d])(?:g[ai]ve[sn]?|giving|rate[sd]?|grade[sd]?|grading|award(?:s|ed)?|score[sd]?"

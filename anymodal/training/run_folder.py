@@ -128,7 +128,7 @@ def open_run(path: str | Path, trusted_packages: Iterable[str] = ()) -> Objectiv
 
 
 def _content(checkpoint: Path) -> dict[str, Any]:
-    """What a checkpoint holds.
+    """The content of a checkpoint.
 
     Raises:
         ConfigError: if there is none.

@@ -128,7 +128,7 @@ def test_what_fails_is_told(
     ("change", "match"),
     [
         ({"metrics": {}}, "metrics is empty"),
-        ({"metrics": {"x": {"n": 1}}}, "x must be a part"),
+        ({"metrics": {"x": {"n": 1}}}, "metrics.x must be a part"),
         ({"metrics": {"x": metric("Blue")}}, "no 'Blue' there; did you mean 'Bleu'"),
         ({"metrics": {"x": metric("Bleu", ngram=2)}}, "takes no 'ngram'; did you mean 'n_gram'"),
         ({"metrics": {"x": metric("ClipScore", model="x", frames=0)}}, "frames=0"),

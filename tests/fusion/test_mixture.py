@@ -102,6 +102,16 @@ def test_an_mlp_that_is_not_there_is_named() -> None:
         SparseUpcycling(widths={}, mlp=["fc1", "up"]).attach(make("opt"))
 
 
+def test_a_mixture_of_experts_is_refused() -> None:
+    config = hf.Qwen3MoeConfig(
+        **{"vocab_size": 500, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2},
+        **{"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8, "num_experts": 4},
+        **{"num_experts_per_tok": 2, "moe_intermediate_size": 8},
+    )
+    with pytest.raises(ValueError, match="MLP of a Qwen3Moe.* is a mixture of experts already"):
+        SparseUpcycling(widths={}).attach(_tiny(hf.Qwen3MoeForCausalLM, config))
+
+
 def test_impossible_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match="choices=3 must be at least 1 and at most experts=2"):
         SparseUpcycling(widths={}, experts=2, choices=3)

@@ -12,7 +12,7 @@ import torch
 from transformers import WhisperFeatureExtractor
 
 from anymodal.chat.turn import embed_prompts
-from anymodal.language.families.idefics import number_words
+from anymodal.language.families.idefics import TimedFrameReader, number_words
 from anymodal.language.model import LanguageModel
 from anymodal.media import Audio, Media, Video
 from anymodal.model import AnyModal
@@ -144,6 +144,12 @@ def test_clips_are_timed_pictures_to_smolvlm(models: dict[str, AnyModal]) -> Non
     (embedded,) = embed_prompts(model, [talk])
     hidden = model.language(embedded.embeds[None])
     torch.testing.assert_close(hidden, whole.hidden_states[-1])
+    # A size of the file goes before that of its sampling, as in transformers; then a default does.
+    sizes = [{**reader.settings, "size": {"longest_edge": 20}}, reader.settings, {}]
+    sizes[1] = {name: value for name, value in sizes[1].items() if name != "size"}
+    sizes[2] = {"max_image_size": {"longest_edge": 16}}
+    longest = [TimedFrameReader(model.language.model, each).longest for each in sizes]
+    assert longest == [20, 24, 1456]
     long = Video(np.zeros((40, 4, 4, 3), np.uint8), 2.0)
     assert reader.chosen(long).tolist() == [2, 11, 20, 29, 38]  # without the first and last second
 

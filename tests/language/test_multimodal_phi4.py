@@ -13,10 +13,13 @@ from anymodal.language.families.phi4 import PICTURE_DEFAULTS, CropReader
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.model import LanguageModel
 from anymodal.media import Audio
+from anymodal.modality import Modality
 from anymodal.model import AnyModal
+from anymodal.projection.linear import LinearProjection
 from anymodal.types import Message, SoftRun
 from tests.support.multimodal.phi import PHI_SOUNDS, SIDE, crops_of, phi_pictures
 from tests.support.multimodal.talks import PICTURES, own_hidden, picture, sound
+from tests.support.own_encoders import Photo, PhotoColours
 
 
 @pytest.fixture
@@ -96,6 +99,16 @@ def test_a_picture_that_comes_later_changes_what_was_heard(phi: AnyModal) -> Non
         warm = phi.chat(talk, cache=cache, **settings)
         assert warm.text == phi.chat(talk, **settings).text
         assert warm.usage is not None and (warm.usage.cached >= before) is reused
+
+
+def test_what_an_encoder_reads_is_not_beside(folders: dict[str, Path]) -> None:
+    language = LanguageModel.from_pretrained(str(folders["phi-4-multimodal"]))
+    projection = LinearProjection(widths={"photo": 6}, output_width=language.width, num_tokens=2)
+    model = AnyModal(language, projection, {"photo": Modality(encoder=PhotoColours())})
+    photo = Photo(PICTURES[0].pixels)
+    for shown, is_beside in ([], False), ([photo], False), ([photo, PICTURES[0]], True):
+        prompt = model.prompts.build([Message("user", [sound(3_000), *shown])], reply=True)
+        assert prompt.media[0].is_beside is is_beside
 
 
 def test_blocks_and_adapters_are_the_language_parts(folders: dict[str, Path]) -> None:

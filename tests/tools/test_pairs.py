@@ -269,6 +269,8 @@ def test_pairs_are_made_kept_and_read(tmp_path: Path, capsys: pytest.CaptureFixt
         ({"settings": {"temperature": 0}}, "settings.temperature is 0"),
         ({"replies": 1}, "replies=1; it must lie between 2 and"),
         ({"scorers": {}}, "scorers is empty"),
+        ({"scorers": {"a": 3}}, "scorers.a must be a part"),
+        ({"data": 3}, "data must be a part"),
         ({"weights": {"b": 1.0}}, "weights has no scorer 'b'"),
         ({"similarity": 0.0}, "similarity=0.0; it must be above 0"),
         ({"settings": {"temperature": 1.0, "choices": ["a"]}}, "few texts make no pairs"),
@@ -278,6 +280,7 @@ def test_pairs_are_made_kept_and_read(tmp_path: Path, capsys: pytest.CaptureFixt
     ],
 )
 def test_settings_that_make_no_pairs_are_refused(change: dict[str, Any], says: str) -> None:
-    config = {"model": "nano", "data": "a.jsonl", "output_dir": "x", "scorers": {"a": {}}}
+    scorers = {"a": {"_target_": "a.B"}}
+    config = {"model": "nano", "data": "a.jsonl", "output_dir": "x", "scorers": scorers}
     with pytest.raises(ConfigError, match=says):
         PairMaking.from_config({**config, **change})

@@ -173,7 +173,7 @@ class MultimodalFamily(ABC):
     def readers(
         self, model: PreTrainedModel, tokenizer: TextTokenizer, checkpoint: Checkpoint
     ) -> list[MediaReader]:
-        """What reads the media that the model was trained on.
+        """Readers of the media that the model was trained on.
 
         Raises:
             OSError: if the checkpoint has no settings of media.
@@ -201,7 +201,7 @@ class MultimodalFamily(ABC):
         return False
 
     def id_marks(self, ids: Tensor) -> Tensor:
-        """What deep layers are told of token ids (…), -1 for new ones, as (…, n), n ≤ L · D."""
+        """Marks (…, n) that tell deep layers of token ids (…), -1 for new ones; n ≤ L · D."""
         raise NotImplementedError(f"{type(self).__name__} has no marks of ids")
 
 

@@ -286,7 +286,7 @@ class Gemma4(ImageTextFamily):
         return torch.where(ids < 0, padding, ids)
 
     def deep_inputs(self, inputs: PassInputs, deep: Tensor) -> dict[str, Any]:
-        """What layers are told of ids, and masks in which a frame's soft tokens see each other.
+        """Inputs of layers by tokens' ids, and masks in which a frame's soft tokens see each other.
 
         What is cached already sees nothing more, so it belongs to no frame here.
         """

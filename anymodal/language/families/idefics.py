@@ -27,13 +27,14 @@ from anymodal.media import Media, Video
 from anymodal.types import MediaPositions, SoftRun
 
 CLIP_DEFAULTS: Settings = {
-    **FRAME_DEFAULTS,
+    **{name: value for name, value in FRAME_DEFAULTS.items() if name != "size"},
     "resample": 1,  # Lanczos
     "image_mean": [0.5] * 3,
     "image_std": [0.5] * 3,
-    "size": {"longest_edge": 4 * 364},
     "max_image_size": {"longest_edge": 364},
 }
+CLIP_SIZE = {"longest_edge": 4 * 364}
+"""Of a resized frame, where no file tells it."""
 SKIPPED = 1
 """Seconds that aren't looked at, at both ends of a clip that is long enough."""
 
@@ -124,7 +125,9 @@ class TimedFrameReader(FrameReader):
         super().__init__(model, settings, most=64)
         self.most = int(sampling.get("max_frames") or self.most)
         self.fps = float(sampling.get("fps") or settings.get("fps") or 1)
-        self.longest = (sampling.get("video_size") or settings["size"])["longest_edge"]
+        # Where the file has a size of pictures too, it goes before, as in transformers.
+        size = settings.get("size") or sampling.get("video_size") or CLIP_SIZE
+        self.longest = size["longest_edge"]
         self.side = settings["max_image_size"]["longest_edge"]
 
     def metadata(self) -> Mapping[str, object]:

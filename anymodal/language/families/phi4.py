@@ -54,7 +54,7 @@ MINUTES = 30
 
 
 class Cut(NamedTuple):
-    """How a picture is cut: rows and columns of crops, its size within them, and its patches."""
+    """A picture's cut: rows and columns of crops, its size within them, and its patches."""
 
     rows: int
     columns: int
@@ -99,7 +99,7 @@ class CropReader(MediaReader):
         write_settings(self.settings, folder, clips=False)
 
     def cut(self, height: int, width: int) -> Cut:
-        """How a picture is cut.
+        """The cut of a picture.
 
         Source: `dynamic_preprocess` of transformers' processor.
 

@@ -62,8 +62,6 @@ class PairMaking(ReplyJob):
         yield from super()._ranges()
 
     def _check(self) -> None:
-        if not self.scorers:
-            raise ConfigError("scorers is empty; name at least one, as claims: {_target_: …}")
         for name in self.weights:
             if name not in self.scorers:
                 raise ConfigError(f"weights has no scorer {name!r}{suggest(name, self.scorers)}")
