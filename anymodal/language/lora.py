@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypedDict
 
 from torch import nn
@@ -38,7 +38,7 @@ def inject_lora(
         dropout: of their inputs while they train.
         target_modules: names, a pattern of names, or `all-linear`.
         part: the part of the model whose linear layers `all-linear` means; None for all.
-        excluded: parts of it whose layers aren't meant.
+        excluded: parts of the model that `all-linear` doesn't mean, nor a name that others have.
 
     Returns:
         The targets as a folder's configuration says them: names, never a pattern.
@@ -48,17 +48,19 @@ def inject_lora(
     from peft.tuners.lora import LoraLayer
 
     targets = target_modules if isinstance(target_modules, str) else list(target_modules)
+    out = {id(module) for each in excluded for module in each.modules()}
     has_experts = any(parameter.ndim == 3 for parameter in (part or model).parameters())
     if targets == "all-linear" and (has_experts or part is not None):
         # All experts are one tensor, of which peft would make adapters without dropout that it
         # can't merge: a mixture of experts gets them on its linear layers alone.
-        inside = {id(module) for module in (part or model).modules()}
-        inside -= {id(module) for each in excluded for module in each.modules()}
+        inside = {id(module) for module in (part or model).modules()} - out
         targets = [
             name
             for name, module in model.named_modules()
             if isinstance(module, nn.Linear) and module is not output and id(module) in inside
         ]
+    elif out and not isinstance(targets, str):
+        targets = [name for target in targets for name in _names_meant(model, target, out)]
     inject_adapter_in_model(
         LoraConfig(r=r, lora_alpha=alpha, lora_dropout=dropout, target_modules=targets), model
     )
@@ -74,6 +76,16 @@ def inject_lora(
     if isinstance(target_modules, str):
         return [n for n, module in model.named_modules() if isinstance(module, LoraLayer)]
     return list(target_modules)
+
+
+def _names_meant(model: nn.Module, target: str, out: Collection[int]) -> list[str]:
+    """Modules that a name means: those that aren't `out`, by their ids, if there are such."""
+    names = [
+        name
+        for name, module in model.named_modules()
+        if id(module) not in out and f".{name}".endswith(f".{target}")
+    ]
+    return names or [target]
 
 
 def merge_lora(model: PreTrainedModel) -> None:

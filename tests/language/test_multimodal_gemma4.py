@@ -103,6 +103,18 @@ def test_signals_and_soft_tokens_are_to_layers_as_padding(folders: dict[str, Pat
     assert family.ids_of(marks, padding=0).tolist() == [299_999, 255, 0, 0]
 
 
+def test_names_of_adapted_layers_mean_the_language_part(folders: dict[str, Path]) -> None:
+    def adapted(*names: str) -> set[str]:
+        lora: Any = {"r": 2, "target_modules": [*names]}
+        language = LanguageModel.from_pretrained(str(folders["gemma-4-small"]), lora=lora)
+        assert language.lora is not None and language.lora["target_modules"] == [*names]
+        return {name for name, _ in language.named_parameters() if "lora_" in name}
+
+    own = adapted("q_proj", "v_proj")
+    assert own and all(".language_model.layers." in name for name in own)
+    assert all(".audio_tower." in name for name in adapted("ffw_layer_1.linear"))
+
+
 @torch.no_grad()
 def test_a_clip_and_a_sound_stay_in_the_cache_over_turns(models: dict[str, AnyModal]) -> None:
     model = models["gemma-4-small"]
