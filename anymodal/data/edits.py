@@ -31,8 +31,9 @@ class EditSample:
     caption: str
 
     def conversation(self) -> list[Message]:
-        """The edit as a request and its reply."""
-        target = Target(self.modality, self.caption, self.result)
+        """The edit as a request and its reply, which is made from its sources."""
+        sources = tuple(range(len(self.sources)))
+        target = Target(self.modality, self.caption, self.result, sources)
         return [Message("user", [*self.sources, self.instruction]), Message("assistant", [target])]
 
 

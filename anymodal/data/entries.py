@@ -26,6 +26,7 @@ from anymodal.data.entry_keys import (
 )
 from anymodal.data.marks import Mark, MarkedTurn, Piece, pieces_of, rename, settle, take_medium
 from anymodal.data.schemas import (
+    EDIT,
     LABEL,
     Reading,
     Schema,
@@ -36,6 +37,7 @@ from anymodal.data.schemas import (
     schema_of,
 )
 from anymodal.data.schemas.base import text_of
+from anymodal.data.schemas.edits import with_references
 from anymodal.data.schemas.regions import OBJECTS, fill_regions
 from anymodal.data.schemas.turns import learns, normal_turns, tools_text
 from anymodal.io.message_parts import PartReader
@@ -92,7 +94,8 @@ class EntryReader:
         if len(keys) > 1:
             raise ValueError(f"the turns stand twice, under {' and '.join(keys)}")
         if keys:
-            return self._conversation(entry, entry[keys[0]])
+            messages = self._conversation(entry, entry[keys[0]])
+            return with_references(messages) if schema is EDIT else messages
         if "caption" in entry:
             return self._caption_messages(entry, schema)
         raise ValueError(

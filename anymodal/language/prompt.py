@@ -224,7 +224,7 @@ class PromptBuilder:
         return [ids]
 
     def _pointers(self, modality: str, target: Target, parts: _Parts) -> list[int]:
-        """The pointers of what a target is made from; none where no decoder looks at any.
+        """The pointers of what a target is made from, as far as its decoder looks at such media.
 
         Raises:
             ValueError: for a medium that isn't shown yet, or no more by its pointer.
@@ -239,7 +239,13 @@ class PromptBuilder:
                     f"a {modality} is made from medium {number} of its conversation, and at that "
                     f"place only the last {self.signals.pointers} of {newest + 1} can be pointed at"
                 )
-        return [self.signals.pointer(number) for number in target.references]
+        shown = dict(zip(parts.numbers, map(type, parts.media), strict=True))
+        taken = (*self.references[modality],)
+        return [
+            self.signals.pointer(number)
+            for number in target.references
+            if number not in shown or issubclass(shown[number], taken)
+        ]
 
     def pointed_media(self, prompt: ChatPrompt) -> dict[int, PointedMedium]:
         """The media of a prompt that a reply may name, by the ids that name them."""

@@ -127,6 +127,15 @@ def test_a_target_names_one_of_its_own_message() -> None:
     assert batch.references("image") == [[], [first]]
 
 
+def test_a_target_points_at_nothing_that_its_decoder_does_not_look_at() -> None:
+    model = compose(num_pointers=4, references=["source"])
+    target = Target("image", "its picture", picture(3), (0, 1))
+    messages = [Message("user", [sound(), picture(1), "draw it"]), Message("assistant", [target])]
+    prompt = model.prompts.build(messages, reply=False)
+    chosen = [token for token in prompt.labels if model.signals.is_pointer(token)]
+    assert chosen == [model.signals.pointer(1)], "no reply could write the sound's"
+
+
 def test_without_pointers_a_prompt_is_what_it_was() -> None:
     plain, wide = compose(), compose(references=["source"])
     target = Target("image", "a green ball", picture(3), (0,))

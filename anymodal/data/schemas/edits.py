@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from anymodal.data.containers import Row
 from anymodal.data.entry_keys import TURNS, as_list, is_empty
 from anymodal.data.schemas.base import Reading, Schema, take, text_of
 from anymodal.media import Media
+from anymodal.types import Message, Target
 
 INSTRUCTIONS = ("instruction", "edit_prompt", "edit")
 SOURCES = ("source_{}", "input_{}", "input_{}s", "original_{}")
@@ -60,6 +63,22 @@ def _of_edit(entry: Row, _: Reading) -> Row:
             {"role": "assistant", "content": f"<{kind}>"},
         ],
     }
+
+
+def with_references(messages: Sequence[Message]) -> list[Message]:
+    """A request and its reply, whose targets are made from all media of the request."""
+    shown = tuple(range(sum(len(each.media) for each in messages if each.role == "user")))
+    return [
+        Message(
+            message.role,
+            [
+                replace(part, references=shown) if isinstance(part, Target) else part
+                for part in message.content
+            ],
+            supervised=message.supervised,
+        )
+        for message in messages
+    ]
 
 
 EDIT = Schema("edits", _matches, _of_edit)

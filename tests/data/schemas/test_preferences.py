@@ -43,6 +43,7 @@ def test_edits(folder: Path, entry: dict[str, Any]) -> None:
     assert (sample.instruction, sample.sources) == ("bluer", (SEEN[0],))
     assert (sample.modality, sample.result, sample.caption) == ("image", SEEN[1], "bluer")
     asked, reply = sample.conversation()
+    assert reply.content == [Target("image", "bluer", SEEN[1], references=(0,))]
     assert Conversations(write_entry(folder, entry), load_targets=True)[0] == [asked, reply]
     assert Edits(write_entry(folder, {**entry, "caption": "a sea"}))[0].caption == "a sea"
     assert name_of_schema(entry) == "edits"
