@@ -327,6 +327,14 @@ def test_images_are_made(client: openai.OpenAI) -> None:
         client.images.generate(model="nano", prompt="a ball", size="1024x1024")
 
 
+def test_one_sound_is_made_whatever_the_models_own_number(
+    client: openai.OpenAI, model: AnyModal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampling: Any = model.modalities["audio"].sampling
+    monkeypatch.setitem(sampling, "number", 2)
+    assert isinstance(load(make_sound(client, input="a bell").content), Audio)
+
+
 def test_audio_is_made(client: openai.OpenAI) -> None:
     made = make_sound(client, input="play the sound of a bell", seed=2)
     assert made.response.headers["content-type"] == "audio/wav"

@@ -47,8 +47,8 @@ def maker_of(state: ServerState, model: str | None, kind: str) -> tuple[str, str
     return model, facts.makers[kind]
 
 
-def require_one(body: MediaBody, served: ServedModel, modality: str) -> None:
-    """Refuse a number of media where the answer is one file.
+def one_medium(body: MediaBody, served: ServedModel, modality: str) -> dict[str, int]:
+    """The setting of one medium, where the answer is one file; the model's own may be of several.
 
     Raises:
         ApiError: for more than one, with the way to several.
@@ -61,6 +61,7 @@ def require_one(body: MediaBody, served: ServedModel, modality: str) -> None:
             "/v1/chat/completions, whose replies hold several",
             param="sampling",
         )
+    return {ranges.NUMBER: 1}
 
 
 async def make_media(
@@ -69,16 +70,16 @@ async def make_media(
     modality: str,
     conversation: Sequence[Message],
     body: MediaBody,
-    size: Mapping[str, int] | None = None,
+    defaults: Mapping[str, int] | None = None,
 ) -> tuple[list[Media], list[TokenUsage]]:
-    """Media of a modality, as many as the body asks for, and the tokens of each; of a size, as
-    settings of the decoder, or of its own.
+    """Media of a modality, as many as the body asks for, and the tokens of each; `defaults` are
+    settings of the decoder, such as a size, where the body gives none.
     """
     assert served.engine is not None, "only models that reply make media"
     seed = secrets.randbelow(2**31) if body.seed is None else body.seed
     sampling = media_settings(body, served, modality)
-    if size:
-        sampling[modality] = {**size, **sampling.get(modality, {})}
+    if defaults:
+        sampling[modality] = {**defaults, **sampling.get(modality, {})}
     requests = [
         ReplyRequest(
             conversation,

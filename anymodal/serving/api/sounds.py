@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from anymodal.media import Audio
 from anymodal.serving.api.answers import answers
-from anymodal.serving.api.making import make_media, maker_of, prompt_message, require_one
+from anymodal.serving.api.making import make_media, maker_of, one_medium, prompt_message
 from anymodal.serving.api.media_schemas import SoundBody
 from anymodal.serving.api.state import state_of, while_connected
 
@@ -31,8 +31,8 @@ async def create_sound(request: Request, body: SoundBody) -> Response:
     name, modality = maker_of(state, body.model, Audio.kind)
     conversation = prompt_message(body.input, "input")
     served = await state.open(request, name)
-    require_one(body, served, modality)
-    work = make_media(state, served, modality, conversation, body)
+    number = one_medium(body, served, modality)
+    work = make_media(state, served, modality, conversation, body, number)
     (medium,), _ = await while_connected(request, work)
     form = body.response_format or "wav"
     data = await asyncio.to_thread(medium.encode, f".{form}")

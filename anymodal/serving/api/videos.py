@@ -16,7 +16,7 @@ from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.forms import Upload, form_schema, media_of, read_form
 from anymodal.serving.api.job_runner import JobResult, Report
 from anymodal.serving.api.job_store import COMPLETED, BackgroundJob, new_job_id
-from anymodal.serving.api.making import maker_of, prompt_message, require_one
+from anymodal.serving.api.making import maker_of, one_medium, prompt_message
 from anymodal.serving.api.media_schemas import VideoBody
 from anymodal.serving.api.sizes import length_settings, size_settings
 from anymodal.serving.api.state import (
@@ -72,14 +72,12 @@ async def create_video(request: Request) -> Response:
 
 
 def _settings(body: VideoBody, served: ServedModel, modality: str) -> dict[str, dict[str, Any]]:
-    require_one(body, served, modality)
+    number = one_medium(body, served, modality)
     sampling = media_settings(body, served, modality)
     own = sampling.get(modality, {})
     size = size_settings(served, modality, body.size, [*own])
     length = length_settings(served, modality, body.seconds)
-    if together := {**size, **length, **own}:
-        sampling[modality] = together
-    return sampling
+    return {**sampling, modality: {**number, **size, **length, **own}}
 
 
 def _save(state: ServerState, job: BackgroundJob, body: VideoBody, files: list[Upload]) -> None:
