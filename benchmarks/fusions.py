@@ -35,8 +35,7 @@ from anymodal.training.objectives import Dialogue
 from anymodal.training.run import fit_objective, read_run
 
 ROOT = Path(__file__).resolve().parent.parent
-NEXT = ROOT / "configs" / "stages" / "nano" / "parts" / "verdicts" / "model"
-LANGUAGE = NEXT if NEXT.is_dir() else find("nano") / "language"  # the newest that there is
+LANGUAGE = find("nano") / "language"
 MODALITIES = ("image", "audio", "video", "imu")
 TASKS = tuple(f"{name}>text" for name in MODALITIES)
 BUDGETS = {"steps": "Equal steps", "time": "Equal processor time"}

@@ -47,39 +47,40 @@ def _script() -> tuple[DemoStep, ...]:
     rise = Scene("ball", "blue", "big", "up", "fast")
     heart = Scene("heart", "purple", "small", "left", "slow")
     bee = Scene("bee", "yellow", "big", "still", "slow")
+    clock = Scene("clock", "red", "big", "still", "slow")
     car = Scene("car", "blue", "big", "left", "slow")
     return (
-        DemoStep("what can you do?"),
-        generation_step("draw a small blue ball", MediaItem(ball, "image")),
-        generation_step("now make it green", MediaItem(green, "image")),
-        generation_step("what does it sound like?", MediaItem(green, "audio")),
-        DemoStep("very nice"),
-        description_step("what is this?", MediaItem(duck, "image")),
+        DemoStep("Hi! What can you do?"),
+        generation_step("Can you draw me a small blue ball?", MediaItem(ball, "image")),
+        generation_step("make it green pls", MediaItem(green, "image")),
+        generation_step("What does it sound like?", MediaItem(green, "audio")),
+        DemoStep("That's great, thanks!"),
+        description_step("Describe this picture, please.", MediaItem(duck, "image")),
         description_step("what do you hear?", MediaItem(bell, "audio")),
         DemoStep(
-            "draw what you hear, in red",
+            "Draw what you hear, but in red.",
             inputs=(MediaItem(drum, "audio"),),
             expected_media=(MediaItem(drum, "image"),),
         ),
-        DemoStep("thank you"),
-        description_step("describe the video", MediaItem(bird, "video")),
-        description_step("what movement is this?", MediaItem(rise, "imu")),
+        description_step("And what happens in this video?", MediaItem(bird, "video")),
+        description_step("what movement is this", MediaItem(rise, "imu")),
         DemoStep(
-            "move this picture like that",
+            "Animate this picture with that movement.",
             inputs=(MediaItem(heart, "image"), MediaItem(heart, "imu")),
             expected_media=(MediaItem(heart, "video"),),
         ),
-        DemoStep("i like it"),
         DemoStep(
-            "do they belong together?",
+            "Do they belong together?",
             inputs=(MediaItem(bee, "image"), MediaItem(bee, "audio")),
             expected_attributes={"answer": "yes", "thing": "bee"},
         ),
         generation_step(
-            "draw a big blue car, play its sound and film it moving left",
+            "Draw a big blue car, play its sound and film it moving left.",
             *(MediaItem(car, modality) for modality in ("image", "audio", "video")),
         ),
-        DemoStep("thank you, bye"),
+        generation_step("RED CLOCK PIC, BIG", MediaItem(clock, "image")),
+        DemoStep("Who won the last world cup?"),
+        DemoStep("ok, bye!"),
     )
 
 
