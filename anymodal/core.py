@@ -66,6 +66,9 @@ class ComposedModel(nn.Module):
         num_pointers: number of tokens by which replies name the media that others are made from.
         fusion: modules around the language model's blocks that media reach it by, beside the
             projection or without one.
+        media_first: whether a user's media stand before the words of their message in every prompt,
+            wherever the user put them, for a model that was trained on no other order
+            (as LLaVA's preprocessing has it).
 
     Attributes:
         name: what files tell of who made them; of a folder its last part.
@@ -88,11 +91,13 @@ class ComposedModel(nn.Module):
         num_pointers: int = 0,
         history_notice: str = "",
         fusion: Fusion | None = None,
+        media_first: bool = False,
     ) -> None:
         super().__init__()
         if history_turns is not None and history_turns < 1:
             raise ValueError(f"history_turns={history_turns}; give at least 1, or None for all")
         self.history_turns, self.history_notice = history_turns, history_notice
+        self.media_first = media_first
         self.name = "unnamed"
         self.provenance = True
         self.signer: ContentSigner | None = None
@@ -154,6 +159,7 @@ class ComposedModel(nn.Module):
             by_media(self.decoders.by_name(), "make"),
             self._reference_classes(),
             by_media(self.speakers.by_name(), "speak"),
+            self.media_first,
         )
 
     def _reference_classes(self) -> dict[str, list[type[Media]]]:

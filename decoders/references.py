@@ -21,6 +21,10 @@ Span = tuple[float, float | None]
 """Where a part of a medium begins and ends, in seconds; None for the medium's end."""
 
 
+class ReferenceSizeError(ValueError):
+    """Media are asked for in another size than their references can be shown in."""
+
+
 @dataclass(frozen=True)
 class ReferenceSlot:
     """A decoder's place for references of one role.

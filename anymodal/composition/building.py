@@ -144,7 +144,7 @@ def _build_model(
     if fusion is not None:
         fusion = _of_kind(fusion, Fusion, "fusion")
     own_config = copy.deepcopy(dict(config))
-    names = ("history_turns", "history_notice", "num_pointers")
+    names = ("history_turns", "history_notice", "num_pointers", "media_first")
     settings = {key: config[key] for key in names if key in config}
     model = cls(language, projection, modalities, own_config, fusion=fusion, **settings)
     readers = [fusion.encoder] if fusion is not None and fusion.encoder is not None else []

@@ -84,6 +84,8 @@ class Description:
             config["history_turns"] = model.history_turns
         if model.history_notice:
             config["history_notice"] = model.history_notice
+        if model.media_first:
+            config["media_first"] = True
         if model.signals.pointers:
             config["num_pointers"] = model.signals.pointers
         outside = {key: value for key, value in config.items() if key != "parts"}

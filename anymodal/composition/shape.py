@@ -13,8 +13,9 @@ Config = Mapping[str, Any]
 """A resolved configuration: plain containers by name."""
 
 KEYS = (
-    *("parts", "language", "projection", "fusion", "modalities", "history_turns"),
-    *("history_notice", "num_pointers", "lora", "weights", "trained", "trusted_packages"),
+    *("parts", "language", "projection", "fusion", "modalities"),
+    *("history_turns", "history_notice", "media_first", "num_pointers"),
+    *("lora", "weights", "trained", "trusted_packages"),
 )
 MAX_NOTICE = 1000
 SETTING_KEYS = ("num_signal_tokens", "sampling", "null_request")
@@ -67,6 +68,10 @@ def check_shape(config: Config) -> None:
         raise ConfigError(
             f"history_notice must be a text of at most {MAX_NOTICE} characters, not "
             f"{shorten(notice)}"
+        )
+    if not isinstance(config.get("media_first", False), bool):
+        raise ConfigError(
+            f"media_first must be true or false, not {shorten(config['media_first'])}"
         )
     pointers = config.get("num_pointers", 0)
     if type(pointers) is not int or not 0 <= pointers <= MAX_POINTERS:

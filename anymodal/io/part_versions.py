@@ -37,7 +37,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "a4dee6822e9f6189", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "4c3fe44c92205b8f", ("anymodal.decoders.families", "anymodal.types")
+        1, "b07df64458c7f4a1", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "a60f7dfa9cefeb7b", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
@@ -45,7 +45,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.decoders.choosing": PartVersion(
         1, "a8b173955a2e59a9", ("anymodal.decoders.retrieval", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "5ce110c1ec32f934", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "2a92f502f46dc754", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
         1, "e401bb987f411479", ("anymodal.decoders", "anymodal.media")
     ),

@@ -63,6 +63,7 @@ class PromptBuilder:
         references: classes of media that media of a modality may be made from.
         speakers: modality by class of media, for those that are spoken. A reply has their words in
             its text, so its prompt leaves them out.
+        media_first: whether a user's media stand before their message's words.
     """
 
     def __init__(
@@ -75,8 +76,9 @@ class PromptBuilder:
         decoders: Mapping[type[Media], str] | None = None,
         references: Mapping[str, Sequence[type[Media]]] | None = None,
         speakers: Mapping[type[Media], str] | None = None,
+        media_first: bool = False,
     ) -> None:
-        self.language, self.signals = language, signals
+        self.language, self.signals, self.media_first = language, signals, media_first
         self.speakers = dict(speakers or {})
         self.encoders, self.decoders = encoders, dict(decoders or {})
         self.references = dict(references or {})
@@ -163,7 +165,10 @@ class PromptBuilder:
         if message.role != "assistant":
             contents += [self._placeholders(*item, parts) for item in parts.of_reply]
             parts.of_reply = []
-        for part in self._without_speech(message):
+        content = self._without_speech(message)
+        if self.media_first and message.role == "user":
+            content = sorted(content, key=lambda part: not isinstance(part, Media))
+        for part in content:
             if isinstance(part, str):
                 contents.append(part)
             elif isinstance(part, ToolCall):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from anymodal.chat.orders import Order, make
 from anymodal.decoders.base import NonFiniteError
+from anymodal.decoders.references import ReferenceSizeError
 from anymodal.media import Media
 from anymodal.serving.errors import EngineClosedError, ModelFaultError, OutOfMemoryError
 from anymodal.serving.memory import free_memory, is_out_of_memory
@@ -131,6 +132,13 @@ class MediaWorker:
         try:
             self._sample(batch)
         except _AbandonedError:
+            return
+        except ReferenceSizeError as error:  # of one of them, and the settings are its request's
+            if len(batch) > 1:
+                for task in batch:
+                    self._make([task])
+            else:
+                batch[0].job.fail(error)
             return
         except Exception as error:
             if not is_out_of_memory(error):

@@ -22,6 +22,7 @@ from anymodal.decoders.calls import (
     isolated_state,
 )
 from anymodal.decoders.pipeline import DENOISERS
+from anymodal.decoders.references import ReferenceSizeError
 from anymodal.decoders.stacked import StackedReferences
 from anymodal.decoders.strength import NoisedStart, start_later
 from anymodal.types import Conditioning
@@ -292,7 +293,7 @@ class Family(ABC):
         """A reference's latents where those of an item (C, …) are, and a mask (1, …) of its place.
 
         Raises:
-            ValueError: the item is of another size than references are.
+            ReferenceSizeError: the item is of another size than references are.
         """
         self.check_reference(reference, latents)
         return reference.latents.to(latents), torch.ones_like(latents[:1])
@@ -301,10 +302,10 @@ class Family(ABC):
         """Check the size of a reference against the latents that it stands for.
 
         Raises:
-            ValueError: they are of different sizes.
+            ReferenceSizeError: they are of different sizes.
         """
         if reference.latents.shape != latents.shape:
-            raise ValueError(
+            raise ReferenceSizeError(
                 f"references of latents {tuple(reference.latents.shape)} can't be shown beside "
                 f"{tuple(latents.shape)}; leave the size as it is where references are given"
             )

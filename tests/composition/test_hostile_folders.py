@@ -211,6 +211,7 @@ ATTACKS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a wide projection": (projection(width=65_536, depth=4096), "weights hold no more"),
     "many tokens": (projection(num_tokens=65_536, width=4096), "weights hold no more"),
     "memory": (in_config(lambda c: c.update(history_turns=10**9)), "is the most"),
+    "order": (in_config(lambda c: c.update(media_first="yes")), "true or false"),
     "notice": (in_config(lambda c: c.update(history_notice=7)), "must be a text"),
     "memory text": (in_config(lambda c: c.update(history_turns="x" * 10)), "number of turns"),
     "rank": (lora(r=10**6), "is the most"),

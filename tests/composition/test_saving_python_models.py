@@ -23,12 +23,12 @@ from tests.support.saved_models import LORA, identical, in_python, unsettle
 def test_a_model_put_together_in_python_is_saved(
     parts: Path, tmp_path: Path, with_parts: bool
 ) -> None:
-    model = in_python(parts, history_turns=3, history_notice="(more)")
+    model = in_python(parts, history_turns=3, history_notice="(more)", media_first=True)
     unsettle(model)
     model.save_pretrained(tmp_path / "a", with_parts)
     again = AnyModal.from_pretrained(tmp_path / "a", trusted_packages=["tests"])
     identical(model, again)
-    assert again.history_notice == "(more)"
+    assert again.history_notice == "(more)" and again.media_first
     assert again.history_turns == 3 and again.modalities["image"].sampling == {
         "steps": 2,
         "guidance": 2.0,

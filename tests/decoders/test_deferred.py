@@ -70,7 +70,8 @@ def test_a_manifest_tells_what_its_decoders_tell() -> None:
     manifest = read_manifest(SHIPPED / "nano")
     for name, decoder in nano().decoders.items():
         told, now = manifest[f"decoder.{name}"]["interface"], interface(decoder)
-        assert told["spec"].pop("scale") == pytest.approx(now["spec"].pop("scale"), rel=1e-5)
+        # It was measured before the weights were rounded to float16.
+        assert told["spec"].pop("scale") == pytest.approx(now["spec"].pop("scale"), rel=1e-3)
         assert told == now
 
 

@@ -138,8 +138,8 @@ def test_sampled_replies_have_the_scores_that_they_have_alone(model: AnyModal) -
         together = scores(events)
         assert len(alone) > 3 and [each[0] for each in together] == [each[0] for each in alone]
         for (_, one, top), (_, other, top_alone) in zip(together, alone, strict=True):
-            assert one == pytest.approx(other, abs=1e-5)
-            assert top == pytest.approx(top_alone, abs=1e-5)
+            assert one == pytest.approx(other, abs=5e-5)
+            assert top == pytest.approx(top_alone, abs=5e-5)
 
 
 def test_text_goes_on_while_media_are_made(model: AnyModal) -> None:
@@ -328,12 +328,13 @@ def test_an_error_in_a_step_ends_its_requests_and_no_others(model: AnyModal) -> 
 
 def test_stop_strings_length_and_usage(model: AnyModal) -> None:
     whole = model.chat("what can you do?").text
+    stop = whole[8:14]
 
     async def work(engine: Engine) -> None:
         message, stream, events = await read(
-            engine, request("what can you do?", text={"stop": "hear s"})
+            engine, request("what can you do?", text={"stop": stop})
         )
-        assert message.text == whole[: whole.index("hear s")] and stream.finish_reason == "stop"
+        assert message.text == whole[: whole.index(stop)] and stream.finish_reason == "stop"
         assert "".join(e.text for e in events if isinstance(e, TextDelta)) == message.text
         message, stream, _ = await read(engine, request("hello", text={"max_new_tokens": 3}))
         assert stream.finish_reason == "length" and stream.usage.completion == 3
