@@ -59,7 +59,7 @@ def create(client: openai.OpenAI, **more: Any) -> Any:
 
 def look_alike(one: bytes, other: bytes) -> None:
     """Videos of one seed: where a prompt's beginning was known already, last bits may differ."""
-    frames = [load(each).frames.astype(int) for each in (one, other)]  # type: ignore[union-attr]
+    frames = [load(each).frames.astype(int) for each in (one, other)]
     assert frames[0].shape == frames[1].shape and np.abs(frames[0] - frames[1]).mean() < 1
 
 
