@@ -11,19 +11,15 @@ parts and the samples.
 from __future__ import annotations
 
 import argparse
-import logging
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
 
-import diffusers
 import measure
 import torch
-import transformers
-from alignment_parts import KINDS, SIZES, write_parts, write_run
+from alignment_parts import KINDS, SIZES, quiet_libraries, write_parts, write_run
 from alignment_peers import PEERS
 
 from anymodal.io.results import markdown_table
@@ -92,10 +88,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.steps % KINDS:
         parser.error(f"--steps {args.steps} must be a multiple of {KINDS}, one for each data set")
-    transformers.utils.logging.disable_progress_bar()
-    diffusers.utils.logging.disable_progress_bar()
-    warnings.simplefilter("ignore")
-    logging.getLogger("anymodal").setLevel(logging.ERROR)
+    quiet_libraries()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         sizes = write_parts(folder, SIZES[args.size])

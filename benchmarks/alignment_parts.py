@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
+import transformers
 import yaml
 from torch import nn
 
@@ -58,6 +62,14 @@ class Pairs:
             return [Message("user", [words]), Message("assistant", [target])]
         request: list[Any] = [sample.media, "generate a caption"]
         return [Message("user", request), Message("assistant", [words])]
+
+
+def quiet_libraries() -> None:
+    """Leave tables alone on the screen: no bars, warnings or notes of what is opened."""
+    transformers.utils.logging.disable_progress_bar()
+    diffusers.utils.logging.disable_progress_bar()
+    warnings.simplefilter("ignore")
+    logging.getLogger("anymodal").setLevel(logging.ERROR)
 
 
 def modality_of(index: int) -> str:

@@ -10,20 +10,16 @@ samples. Losses are those of samples that no side has seen, after the last step.
 from __future__ import annotations
 
 import argparse
-import logging
 import math
 import tempfile
-import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import diffusers
 import measure
 import torch
-import transformers
-from alignment_parts import KINDS, SIZES, write_parts, write_run
+from alignment_parts import KINDS, SIZES, quiet_libraries, write_parts, write_run
 
 from anymodal.io.results import markdown_table
 from anymodal.training.objectives import Dialogue
@@ -120,10 +116,7 @@ def main() -> None:
     ):
         if count % KINDS:
             parser.error(f"{name} is {count}; give a multiple of {KINDS}, one for each kind")
-    transformers.utils.logging.disable_progress_bar()
-    diffusers.utils.logging.disable_progress_bar()
-    warnings.simplefilter("ignore")
-    logging.getLogger("anymodal").setLevel(logging.ERROR)
+    quiet_libraries()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_parts(folder, SIZES[args.size])

@@ -135,7 +135,7 @@ class MotifVideo(FirstFrameFamily, Causal):
     def further_arguments(
         self, references: EncodedReferences, like: Tensor
     ) -> Mapping[str, Tensor]:
-        """What the tower sees of each item's first frame."""
+        """States of the vision tower, of each item's first frame."""
         items = zip(references, like, strict=True)
         return {"image_embeds": torch.stack([self._split(each, own)[1] for (each,), own in items])}
 

@@ -45,19 +45,15 @@ def test_media_stand_where_they_were_given(model: AnyModal) -> None:
 
 
 def test_media_stand_first_where_a_model_knows_no_other_order() -> None:
-    model = in_python_order(tiny_model())
+    model = tiny_model()
+    model.media_first = True
+    model.prompts = model.build_prompt_builder()
     image, clip = picture(), sound()
     message = Message("user", ["what", image, "is this?", clip])
     ordered = Message("user", [image, clip, "what", "is this?"])
     late, first = (model.prompts.build([each], reply=True) for each in (message, ordered))
     assert late.ids == first.ids and [item.media for item in late.media] == [image, clip]
     assert message.content == ["what", image, "is this?", clip], "left as it was"
-
-
-def in_python_order(model: AnyModal) -> AnyModal:
-    model.media_first = True
-    model.prompts = model.build_prompt_builder()
-    return model
 
 
 def test_keys_tell_media_apart_and_equal_ones_alike(model: AnyModal) -> None:

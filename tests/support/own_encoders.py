@@ -66,7 +66,7 @@ class PhotoColours(Colours):
 
 
 class Moves(Encoder):
-    """What a recording's sensors tell on average."""
+    """Means of a recording's sensors over time."""
 
     media: Any = IMU
     width = 6
