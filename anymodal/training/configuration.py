@@ -14,7 +14,7 @@ from anymodal.data.mixture_settings import check_mixture
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.training.losses.base import check_weight
 from anymodal.training.optimizer_configuration import HUGE, TINY, OptimizerConfig
-from anymodal.training.precision import PRECISIONS
+from anymodal.training.precision import PRECISIONS, automatic_precision
 from anymodal.training.validation.configuration import ValidationConfig, is_source
 
 
@@ -106,7 +106,8 @@ class Run:
             second time in the backward pass.
         optimizer: learning rate, schedule, and the like.
         ema: decay of the weights' moving average that becomes the finished model; null for none.
-        precision: Lightning's name for it: `32-true`, `bf16-mixed`, `16-mixed`, `bf16-true`, ….
+        precision: Lightning's name for it: `32-true`, `bf16-mixed`, `16-mixed`, `bf16-true`, …; or
+            `auto`, which is `bf16-mixed` where the device computes in bfloat16, and else `32-true`.
         seed: of the order of samples, of new weights, and of all that is drawn.
         workers: processes that read and prepare samples; 0 for the training's own. null for as many
             as the machine has processors to spare, up to 8, where data decode files, else 0.
@@ -209,8 +210,10 @@ class Run:
                 raise ConfigError(f"{name} must be the name of a folder, not {folder!r}")
         if self.packed not in (True, False, AUTO):
             raise ConfigError(f"packed must be true, false or {AUTO}, not {shorten(self.packed)}")
+        if self.precision == AUTO:
+            self.precision = automatic_precision(self.trainer.get("accelerator", AUTO))
         if self.precision not in PRECISIONS:
-            hint = suggest(self.precision, PRECISIONS)
+            hint = suggest(self.precision, [AUTO, *PRECISIONS])
             raise ConfigError(f"no precision {shorten(self.precision)}{hint}")
         self.optimizer.check(self.precision)
         if self.validation is not None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from anymodal.config import ConfigError, resolve_target
+from anymodal.training.muon import BatchedMuon
 from anymodal.training.optimizer_configuration import OptimizerConfig
 from anymodal.training.trainable import match_names
 
@@ -31,7 +32,7 @@ class MuonAdamW(Optimizer):
         adamw: for everything else.
     """
 
-    def __init__(self, muon: Muon, adamw: AdamW) -> None:
+    def __init__(self, muon: BatchedMuon, adamw: AdamW) -> None:
         self.parts: tuple[Optimizer, Optimizer] = (muon, adamw)
         super().__init__([*muon.param_groups, *adamw.param_groups], {})
         self._share()
@@ -211,7 +212,7 @@ def _optimizer_of(
     adamw = AdamW(groups, settings.lr, (first, second), fused=fused or None)
     if not matrices:
         return adamw
-    muon = Muon(
+    muon = BatchedMuon(
         [{"params": matrices, "name": "muon"}],
         lr=settings.muon.lr,
         weight_decay=settings.weight_decay,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import nn
+
+from anymodal.distributed.devices import computes_bfloat16
 
 PRECISIONS = {
     "32-true": None,
@@ -47,3 +51,23 @@ def allow_tf32() -> None:
 def lightning_precision(precision: str) -> str:
     """The precision that Lightning applies, once weights are cast."""
     return precision if PRECISIONS[precision] is None else "32-true"
+
+
+def automatic_precision(accelerator: object) -> str:
+    """The precision of a run that leaves it open: half in passes, where that is quick.
+
+    Args:
+        accelerator: Lightning's name of the device to train on.
+    """
+    device = "cpu" if accelerator == "cpu" or not torch.cuda.is_available() else "cuda"
+    return "bf16-mixed" if computes_bfloat16(device) else "32-true"
+
+
+def warn_of_slow_precision(precision: str, device: torch.device) -> None:
+    """Warn where a processor has to imitate bfloat16, which a run would feel as a standstill."""
+    if precision.startswith("bf16") and device.type == "cpu" and not computes_bfloat16(device):
+        warnings.warn(
+            f"precision={precision}: this processor has no instructions for bfloat16 and takes "
+            "many times as long for it as for float32; precision=auto takes what is quick",
+            stacklevel=2,
+        )

@@ -33,7 +33,7 @@ from anymodal.training.losses import LossSettings
 from anymodal.training.module import StageModule
 from anymodal.training.objectives import Dialogue, Objective
 from anymodal.training.plugins import Samples
-from anymodal.training.precision import allow_tf32, lightning_precision
+from anymodal.training.precision import allow_tf32, lightning_precision, warn_of_slow_precision
 from anymodal.training.regional import transform_regions
 from anymodal.training.report.callback import RunReport
 from anymodal.training.report.stage_record import add_stage
@@ -308,9 +308,11 @@ def _trainer(
         "default_root_dir": out,
     }
     try:
-        return L.Trainer(**settings)
+        trainer = L.Trainer(**settings)
     except (MisconfigurationException, TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {error}") from error
+    warn_of_slow_precision(run.precision, trainer.strategy.root_device)
+    return trainer
 
 
 def _quieten() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +140,18 @@ def test_a_filled_cache_is_what_the_run_looks_for(
 def test_an_unknown_precision_is_told(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no precision 'bf16-tru'; did you mean 'bf16-true'"):
         read_run(write(tmp_path, precision="bf16-tru"))
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_precision_auto_is_what_the_device_is_quick_with(
+    tmp_path: Path, native: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anymodal.training.precision.computes_bfloat16", lambda device: native)
+    config = write(tmp_path, precision="auto", steps=1, trainer={"accelerator": "cpu"})
+    assert read_run(config).precision == expected
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        train(config)
+    if not native:
+        with pytest.warns(UserWarning, match="no instructions for bfloat16"):
+            train(write(tmp_path, "half", precision="bf16-mixed", steps=1))
