@@ -26,12 +26,11 @@ def computes_bfloat16(device: str | torch.device) -> bool:
     """Return True if a device multiplies in bfloat16 itself, and not by way of float32.
 
     A processor without such instructions takes some forty times as long for a product in bfloat16
-    as for one in float32 (AVX2, torch 2.9). One that isn't x86 counts as one that has them.
+    as for one in float32 (AVX2, torch 2.13). One that isn't x86 counts as one that has them.
     """
     kind = torch.device(device).type
     if kind == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if kind == "cpu" and platform.machine().lower() in ("x86_64", "amd64", "i386", "i686"):
-        supports = (torch.cpu._is_avx512_bf16_supported, torch.cpu._is_amx_tile_supported)
-        return any(each() for each in supports)
+        return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return True
