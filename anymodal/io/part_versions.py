@@ -47,7 +47,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.decoders.families": PartVersion(1, "2a92f502f46dc754", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
-        1, "e401bb987f411479", ("anymodal.decoders", "anymodal.media")
+        1, "4353717fad6da45b", ("anymodal.decoders", "anymodal.media")
     ),
 }
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from anymodal.decoders.speech.family import SpeechFamily, SpeechNetworks, VoicePrompt, mono
+from anymodal.decoders.speech.workloads import fill_cache, restore_paddings
 from anymodal.media import Audio
 
 _SAMPLING = {"temperature": "temperature"}
@@ -74,6 +77,30 @@ class DiaFamily(SpeechFamily):
         )[0]
         return samples
 
+    def workload(
+        self, networks: SpeechNetworks, letters: int, seconds: float
+    ) -> Callable[[], object] | None:
+        """The voice's codes; keys and values with guidance; then all of the sound."""
+        if networks.codec is None:
+            return None
+        model, codec = networks.model, cast(Any, networks.codec)
+        config, samples = (
+            model.config.decoder_config,
+            math.ceil(seconds * codec.config.sampling_rate),
+        )
+        frames = math.ceil(samples / codec.config.hop_length)
+        count = min(2 * frames, int(config.max_position_embeddings))
+        words = min(letters, self.max_tokens(model) or letters)
+
+        def work() -> object:
+            codec.encode(torch.zeros(1, 1, samples, dtype=codec.dtype))
+            texts = torch.zeros(2, words, dtype=torch.long)
+            codes = torch.zeros(2, count, int(config.num_channels), dtype=torch.long)
+            model(input_ids=texts, decoder_input_ids=codes, use_cache=True)
+            return codec.decode(audio_codes=codes[:1, :frames].transpose(1, 2))
+
+        return work
+
 
 class CsmFamily(SpeechFamily):
     """CSM (Sesame): a backbone and a depth decoder over codebooks of Mimi.
@@ -120,6 +147,28 @@ class CsmFamily(SpeechFamily):
         sound: Tensor = sounds[0]
         return sound
 
+    def workload(
+        self, networks: SpeechNetworks, letters: int, seconds: float
+    ) -> Callable[[], object] | None:
+        """The voice's codes; keys and values of both networks; then all of the sound."""
+        model, codec = networks.model, networks.model.codec_model
+        config, samples = model.config, math.ceil(seconds * codec.config.sampling_rate)
+        frames = math.ceil(seconds * codec.config.frame_rate)
+        depth = model.depth_decoder.model
+
+        def work() -> object:
+            restore_paddings(codec)
+            codec.encode(torch.zeros(1, 1, samples, dtype=codec.dtype))
+            states = fill_cache(model.backbone_model, config, letters + 2 * frames)
+            codes = torch.zeros(1, int(config.num_codebooks) + 1, dtype=torch.long)
+            first = torch.zeros(1, int(config.hidden_size), dtype=model.dtype)
+            depth(input_ids=codes, backbone_last_hidden_state=first, use_cache=True)
+            del states
+            sound = torch.zeros(1, int(config.num_codebooks), frames, dtype=torch.long)
+            return codec.decode(sound)
+
+        return work
+
 
 class BarkFamily(SpeechFamily):
     """Bark (Suno): three transformers over codebooks of EnCodec; its voices are presets.
@@ -154,3 +203,23 @@ class BarkFamily(SpeechFamily):
         """Samples by `generate`."""
         samples: Tensor = networks.model.generate(**inputs, **_drawn(options))
         return samples[0]
+
+    def workload(
+        self, networks: SpeechNetworks, letters: int, seconds: float
+    ) -> Callable[[], object] | None:
+        """Three networks, one after the other, each over all of its positions; then the sound."""
+        model = networks.model
+        codec, fine = model.codec_model, model.fine_acoustics
+        frames = math.ceil(seconds * codec.config.frame_rate)
+
+        def work() -> object:
+            for network in (model.semantic, model.coarse_acoustics):
+                length = int(network.config.block_size)
+                fill_cache(network, network.config, length, length)
+            books = int(fine.config.n_codes_total)
+            codes = torch.zeros(1, int(fine.config.block_size), books, dtype=torch.long)
+            fine(books - 1, codes)
+            restore_paddings(codec)
+            return model.codec_decode(torch.zeros(1, books, frames, dtype=torch.long))
+
+        return work

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from anymodal.decoders.speech.family import SpeechFamily, SpeechNetworks, VoicePrompt, mono
+from anymodal.decoders.speech.workloads import fill_cache, restore_paddings
 from anymodal.media import Audio
 
 MAX_SECONDS = 120.0
@@ -93,8 +94,8 @@ class PocketTTSFamily(SpeechFamily):
         latents = 1, frames, int(model.config.latent_dim)
 
         def work() -> object:
-            states = _read(model.model, model.config, letters + 2 * frames)
-            _restore_paddings(decoder)
+            states = fill_cache(model.model, model.config, letters + 2 * frames)
+            restore_paddings(decoder)
             decoder.decode(torch.zeros(latents, dtype=decoder.dtype))
             return states
 
@@ -174,30 +175,10 @@ class VibeVoiceFamily(SpeechFamily):
         def work() -> object:
             tower.encode(torch.zeros(1, 1, samples, dtype=model.dtype))
             branches = [
-                _read(model.model.language_model, config.text_config, letters + 2 * frames)
+                fill_cache(model.model.language_model, config.text_config, letters + 2 * frames)
                 for _ in range(2)
             ]
             tower.decode(torch.zeros(latents, dtype=model.dtype))
             return branches
 
         return work
-
-
-def _read(network: Any, config: Any, positions: int) -> object:
-    """Keys and values of so many positions, as far as there are."""
-    count = min(positions, int(config.max_position_embeddings))
-    embeds = torch.zeros(1, count, int(config.hidden_size), dtype=network.dtype)
-    return network(inputs_embeds=embeds, use_cache=True).past_key_values
-
-
-def _restore_paddings(codec: nn.Module) -> None:
-    """Set what the codec's convolutions keep of themselves in buffers, lost on the meta device."""
-    layers: list[Any] = [each for each in codec.modules() if hasattr(each, "padding_total")]
-    for layer in layers:
-        if not isinstance(layer.conv, nn.Conv1d):
-            continue
-        stride = torch.tensor(layer.conv.stride[0])
-        kernel = torch.tensor((layer.conv.kernel_size[0] - 1) * layer.conv.dilation[0] + 1)
-        layer.stride, layer.kernel_size, layer.padding_total = stride, kernel, kernel - stride
-        layer.padding_right = layer.padding_total // 2
-        layer.padding_left = layer.padding_total - layer.padding_right

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from anymodal.decoders.speech.family import SpeechFamily, SpeechNetworks, VoicePrompt
+
+_STEPS = 128
+"""Steps of a spectrogram that a plan computes together."""
 
 
 class SpeechT5Family(SpeechFamily):
@@ -54,3 +59,35 @@ class SpeechT5Family(SpeechFamily):
             inputs["input_ids"], inputs["speaker_embeddings"], vocoder=networks.codec
         )
         return samples
+
+    def workload(
+        self, networks: SpeechNetworks, letters: int, seconds: float
+    ) -> Callable[[], object] | None:
+        """Keys and values of text and spectrogram, while the vocoder makes the sound at once."""
+        if networks.codec is None:
+            return None
+        model, vocoder = networks.model, cast(Any, networks.codec)
+        config, sound = model.config, vocoder.config
+        frames = math.ceil(seconds * sound.sampling_rate / math.prod(sound.upsample_rates))
+        steps = math.ceil(frames / config.reduction_factor)
+        steps = min(steps, int(config.max_speech_positions))
+        sounding = steps * int(config.reduction_factor)
+        words = min(letters, self.max_tokens(model) or letters)
+
+        def work() -> object:
+            read = model.speecht5.encoder(torch.zeros(1, words, dtype=torch.long)).last_hidden_state
+            decoder = model.speecht5.decoder
+            voice = torch.zeros(1, int(config.speaker_embedding_dim), dtype=model.dtype)
+            mels = torch.zeros(1, steps, int(config.num_mel_bins), dtype=model.dtype)
+            states = None
+            # One step after the other at work; all at once would keep scores of all with all.
+            for piece in decoder.prenet(mels, voice).split(_STEPS, 1):
+                said = decoder.wrapped_decoder(
+                    piece, encoder_hidden_states=read, past_key_values=states, use_cache=True
+                )
+                states = said.past_key_values
+                del said
+            vocoder(torch.zeros(1, sounding, int(config.num_mel_bins), dtype=vocoder.dtype))
+            return states
+
+        return work
