@@ -58,7 +58,8 @@ def create(client: openai.OpenAI, **more: Any) -> Any:
 
 
 def look_alike(one: bytes, other: bytes) -> None:
-    """Videos of one seed: where a prompt's beginning was known already, last bits may differ."""
+    """Check videos of one seed: where a prompt's beginning was known already, the conditioning
+    differs in its last bits, and on some processors a pixel here and there with it."""
     frames = [load(each).frames.astype(int) for each in (one, other)]
     assert frames[0].shape == frames[1].shape and np.abs(frames[0] - frames[1]).mean() < 1
 
@@ -169,7 +170,7 @@ def test_jobs_survive_a_restart(model: AnyModal, tmp_path: Path) -> None:
         assert client.videos.retrieve(done.id).status == "completed"
         assert client.videos.download_content(done.id).read() == wanted
         assert finish(client, slow.id).status == "completed"
-        assert client.videos.download_content(slow.id).read() == wanted
+        look_alike(client.videos.download_content(slow.id).read(), wanted)
 
 
 def job(**fields: Any) -> BackgroundJob:
