@@ -35,7 +35,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.encoders.universal": PartVersion(
         1, "74abb48ebee89ea4", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
-    "anymodal.language.families": PartVersion(1, "a4dee6822e9f6189", ("anymodal.encoders",)),
+    "anymodal.language.families": PartVersion(1, "12913f35248fc5a5", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
         1, "b07df64458c7f4a1", ("anymodal.decoders.families", "anymodal.types")
     ),

@@ -72,8 +72,9 @@ def open_pretrained(
     config = _config(path_or_name, revision)
     _check_kind(path_or_name, config)
     family = MULTIMODAL_FAMILIES.get(config.model_type)
+    reads_media = family is not None and family.reads_media
     files = _FILES if weights else [_FILES[0], _FILES[-1]]
-    files = files if family is None else [*files, _MEDIA_FILES]
+    files = [*files, _MEDIA_FILES] if reads_media else files
     readers: Sequence[MediaReader] = ()
     with explain_load_errors(_WHAT, path_or_name, revision, files):
         if weights:

@@ -157,7 +157,8 @@ def same_results(
     limit = 10 * _rtol(hidden_one)
     return (
         _relative_error(hidden_other, hidden_one) <= limit
-        and _relative_error(gradient_other, gradient_one) <= limit
+        # A gradient has gone through the layers twice, and lost digits each time.
+        and _relative_error(gradient_other, gradient_one) <= 5 * limit
     )
 
 

@@ -120,7 +120,7 @@ def test_a_family_s_adapters_merge_and_stay_out_of_its_files(family, tmp_path):
 def test_a_family_s_scale_is_that_of_its_embeddings(family):
     language = make(family)
     with torch.no_grad():
-        given = language.embed(list(range(language.first_new)))
+        given = language.embed(list(range(language.first_new)))[:, : language.width]
     assert language.embedding_scale == pytest.approx(float(given.square().mean().sqrt()), rel=0.05)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import Gemma4AudioFeatureExtractor
+from transformers import Gemma4AudioFeatureExtractor, Gemma4UnifiedAudioFeatureExtractor
 
 from anymodal.chat.turn import embed_prompts
 from anymodal.language.kv_cache import PrefixCache
@@ -15,7 +15,8 @@ from anymodal.language.model import LanguageModel
 from anymodal.media import Audio
 from anymodal.model import AnyModal
 from anymodal.types import Message
-from tests.support.multimodal.gemma import GEMMA_SOUNDS
+from tests.support.language_kinds import make
+from tests.support.multimodal.gemma import GEMMA_SOUNDS, UNIFIED_SOUNDS, unified_patches
 from tests.support.multimodal.talks import PICTURES, clip, picture, sound
 
 
@@ -81,6 +82,52 @@ def test_sounds_are_heard_as_by_transformers(models: dict[str, AnyModal]) -> Non
     torch.testing.assert_close(hidden, whole.hidden_states[-1], rtol=1e-4, atol=1e-4)
     with pytest.raises(ValueError, match=r"0\.0100 seconds is too short .* at least 0\.0101"):
         reader.positions(Audio(sounds[0].samples[:, :160], 16_000))
+
+
+@torch.no_grad()
+def test_unified_models_read_patches_and_samples_as_transformers_do(
+    models: dict[str, AnyModal],
+) -> None:
+    model = models["gemma-4-unified"]
+    film, sounds, reader = clip(7, 20, 37, 0.1), [sound(3_001), sound(39)], model.readers["video"]
+    talk = [Message("user", [film, "and", sounds[0], "or", sounds[1], "?"])]
+    heard = Gemma4UnifiedAudioFeatureExtractor(**UNIFIED_SOUNDS)(
+        [each.samples[0] for each in sounds], return_tensors="pt"
+    )
+    ids = torch.tensor([model.prompts.build(talk, reply=True).ids])
+    counts = [int(each) for each in heard["input_features_mask"].sum(-1)]
+    assert [int((ids == model.signals.placeholder("audio")).sum())] == [sum(counts)] == [77]
+    patches, places = unified_patches(
+        *(each.numpy() for each in reader.patches(reader.prepare(film)))
+    )
+    whole = model.language.model(
+        ids,
+        pixel_values_videos=patches,
+        video_position_ids=places,
+        num_frames_per_video=torch.tensor([3]),
+        mm_token_type_ids=2 * (ids == model.signals.placeholder("video")).long(),
+        **heard,
+        output_hidden_states=True,
+    )
+    (embedded,) = embed_prompts(model, [talk])
+    hidden = model.language(embedded.embeds[None])
+    torch.testing.assert_close(hidden, whole.hidden_states[-1], rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_models_of_text_alone_tell_layers_of_soft_tokens_as_padding() -> None:
+    language = make("gemma-4")
+    assert language.family is not None and not language.readers
+    (new,) = language.add_tokens(["<new>"])
+    embeds = language.embed([7, new, 9])
+    embeds[1] = 0.3  # a soft token; transformers alone would look for the id that it is of
+    backbone: Any = language.backbone
+    own = backbone(
+        inputs_embeds=embeds[None, :, : language.width],
+        per_layer_inputs=backbone.get_per_layer_inputs(torch.tensor([[7, 0, 9]])),
+    )
+    embeds[1, language.width :] = 0
+    assert torch.equal(language(embeds[None]), own.last_hidden_state)
 
 
 @torch.no_grad()

@@ -193,6 +193,19 @@ def _gemma_3() -> Any:
     )
 
 
+def _gemma_4() -> Any:
+    marks = ["<|turn>", "<turn|>"]
+    return on_pieces(
+        hf.GemmaTokenizer,
+        ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *marks),
+        eos_token="<turn|>",
+        extra_special_tokens=marks,
+        chat_template=GEMMA.replace("<start_of_turn>", "<|turn>").replace(
+            "<end_of_turn>", "<turn|>"
+        ),
+    )
+
+
 def _phi_3() -> Any:
     marks = ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>"]
     return on_pieces(
@@ -242,13 +255,20 @@ class Family:
         """The name of its architecture."""
         return str(self.model.config_class.model_type)
 
+    @property
+    def tells_layers(self) -> bool:
+        """Whether layers are told of tokens' ids beside the embeddings."""
+        return bool(self.config.get("hidden_size_per_layer_input"))
+
     def write(self, folder: Path) -> None:
         """Save a new model and its tokenizer."""
         tokenizer = self.tokenizer()
         size = int(max(tokenizer.get_vocab().values())) + 1 + SPARE
+        more = {"vocab_size_per_layer_input": size} if self.tells_layers else {}
         ends = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id")}
         settings = {**SMALL, "vocab_size": size, "tie_word_embeddings": self.tied, **ends}
-        config = self.model.config_class(**{**settings, "pad_token_id": None, **self.config})
+        settings = {**settings, "pad_token_id": None, **more, **self.config}
+        config = self.model.config_class(**settings)
         model = self.model(config).eval()
         model.generation_config.eos_token_id = tokenizer.eos_token_id
         model.save_pretrained(folder)
@@ -275,6 +295,11 @@ _GEMMA = {
     "query_pre_attn_scalar": 8,
     "layer_types": ["sliding_attention", "full_attention"],
     "sliding_window": 4096,
+}
+_GEMMA_4 = {
+    **{"head_dim": 8, "global_head_dim": 8, "sliding_window": 4096, "num_hidden_layers": 4},
+    **{"layer_types": ["sliding_attention", "full_attention"] * 2, "num_kv_shared_layers": 2},
+    **{"hidden_size_per_layer_input": 4, "pad_token_id": 0},
 }
 
 FAMILIES: dict[str, Family] = {
@@ -310,6 +335,9 @@ FAMILIES: dict[str, Family] = {
     ),
     "gemma-3": Family(
         "Gemma 3", hf.Gemma3ForCausalLM, _gemma_3, True, "<end_of_turn>", "turns", _GEMMA
+    ),
+    "gemma-4": Family(
+        "Gemma 4, of text alone", hf.Gemma4ForCausalLM, _gemma_4, True, "<turn|>", "turns", _GEMMA_4
     ),
     "phi-3": Family(
         "Phi-3", hf.Phi3ForCausalLM, _phi_3, False, "<|end|>", "role tokens"

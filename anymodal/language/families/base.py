@@ -139,7 +139,7 @@ class PassInputs(NamedTuple):
 
 
 class MultimodalFamily(ABC):
-    """One family of multimodal language models of transformers.
+    """One family of language models of transformers that read media, or want more than embeddings.
 
     Attributes:
         num_axes: of its positions.
@@ -148,6 +148,8 @@ class MultimodalFamily(ABC):
             too, since its marks of media are read together with what stands beside them.
         reads_across: whether blocks of its own read media by cross-attention, which no soft token
             stands for (`fusion.own_cross`).
+        reads_media: whether its checkpoints have settings of media; some are of text alone, whose
+            layers want what only a family tells them.
         unread: why media of a class aren't read, and what to do, where somebody may expect it.
     """
 
@@ -155,6 +157,7 @@ class MultimodalFamily(ABC):
     is_causal: ClassVar[bool] = True
     renders_parts: ClassVar[bool] = False
     reads_across: ClassVar[bool] = False
+    reads_media: ClassVar[bool] = True
     unread: ClassVar[Mapping[type[Media], str]] = {}
 
     def variant(self, config: Any) -> MultimodalFamily:

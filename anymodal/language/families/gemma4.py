@@ -1,9 +1,8 @@
 """Gemma 4: pictures and clips of any shape within a budget of soft tokens, and sounds.
 
 Source: transformers' `gemma4`. Models of two kinds have this type: small ones (E2B, E4B), whose
-layers are each told of the tokens' ids beside the embeddings (per-layer embeddings), and large ones
-(26B, 31B), in which the soft tokens of a picture or frame see each other in layers of sliding
-windows.
+layers are each told of the tokens' ids (`gemma4_text.py`), and large ones (26B, 31B), in which the
+soft tokens of a picture or frame see each other in layers of sliding windows.
 
 Shapes: T frames of a clip or 1 picture, P patches at most, K soft tokens, D width.
 """
@@ -20,6 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import Gemma4AudioFeatureExtractor, PreTrainedModel
+from transformers.feature_extraction_utils import FeatureExtractionMixin
 from transformers.models.gemma4.image_processing_pil_gemma4 import get_aspect_ratio_preserving_size
 from transformers.models.gemma4.modeling_gemma4 import (
     create_masks_for_vision_model,
@@ -34,6 +34,7 @@ from anymodal.language.families.base import (
     MultimodalFamily,
     PassInputs,
 )
+from anymodal.language.families.gemma4_text import LayersWithIds
 from anymodal.language.families.pixels import (
     Settings,
     prepare_pixels,
@@ -58,8 +59,18 @@ PICTURE_DEFAULTS: Settings = {
 }
 CLIP_DEFAULTS: Settings = {**PICTURE_DEFAULTS, "max_soft_tokens": 70, "num_frames": 32}
 
-_DIGITS, _BASE = 3, 256
-"""Of a token's id, by which it stands exactly in half precision too."""
+
+def cut_patches(frames: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Patches of frames (T, 3, h, w), row by row: (T, P, side² · 3); their columns and rows
+    (T, P, 2).
+    """
+    count, channels, height, width = frames.shape
+    rows, columns = height // side, width // side
+    parts = frames.reshape(count, channels, rows, side, columns, side)
+    pixels = parts.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+    grid = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    places = torch.stack([grid[1], grid[0]], -1).flatten(0, 1).to(frames.device)
+    return pixels, places.expand(count, -1, -1)
 
 
 class BudgetReader(MediaReader):
@@ -109,14 +120,19 @@ class BudgetReader(MediaReader):
         """Frames (T, H, W, 3) as the tower takes them (T, 3, h, w)."""
         return prepare_pixels(frames, self.size(*frames.shape[1:3]), self.settings)
 
-    def read(self, batch: Sequence[Tensor]) -> Sequence[Tensor]:
+    def soft_tokens(self, batch: Sequence[Tensor]) -> Tensor:
+        """Soft tokens (all frames' K, D) of prepared frames."""
         tower, embed = self.modules
         pairs = [self.patches(frames) for frames in batch]
         output = tower(
             pixel_values=torch.cat([pixels for pixels, _ in pairs]),
             pixel_position_ids=torch.cat([places for _, places in pairs]),
         )
-        values: Tensor = embed(inputs_embeds=output.last_hidden_state)  # (all tokens, D)
+        tokens: Tensor = embed(inputs_embeds=output.last_hidden_state)
+        return tokens
+
+    def read(self, batch: Sequence[Tensor]) -> Sequence[Tensor]:
+        values = self.soft_tokens(batch)
         tokens, start = [], 0
         for frames in batch:
             area = frames.shape[2] * frames.shape[3] // (self.patch * self.pool) ** 2
@@ -130,15 +146,9 @@ class BudgetReader(MediaReader):
 
     def patches(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Patches (T, P, 3 · patch²) and their columns and rows (T, P, 2), -1 for padding."""
-        count, channels, height, width = frames.shape
-        rows, columns = height // self.patch, width // self.patch
-        parts = frames.reshape(count, channels, rows, self.patch, columns, self.patch)
-        pixels = parts.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
-        grid = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-        places = torch.stack([grid[1], grid[0]], -1).flatten(0, 1).to(frames.device)
-        missing = (0, 0, 0, self.most - rows * columns)
-        places = F.pad(places, missing, value=-1).expand(count, -1, -1)
-        return F.pad(pixels, missing), places
+        pixels, places = cut_patches(frames, self.patch)
+        missing = (0, 0, 0, self.most - pixels.shape[1])
+        return F.pad(pixels, missing), F.pad(places, missing, value=-1)
 
 
 class BudgetPictureReader(BudgetReader):
@@ -193,6 +203,7 @@ class HearingReader(SoundReader):
         tokens: what stands before, for and behind a soft token.
     """
 
+    extractor_class: ClassVar[Any] = Gemma4AudioFeatureExtractor
     names = (
         *("feature_extractor_type", "feature_size", "sampling_rate", "padding_value"),
         *("return_attention_mask", "padding_side", "frame_length_ms", "hop_length_ms"),
@@ -206,7 +217,7 @@ class HearingReader(SoundReader):
     def __init__(
         self,
         model: PreTrainedModel,
-        extractor: Gemma4AudioFeatureExtractor,
+        extractor: FeatureExtractionMixin,
         tokens: tuple[str, str, str],
     ) -> None:
         super().__init__(model, extractor)
@@ -254,15 +265,19 @@ class HearingReader(SoundReader):
         return [tokens[:count] for tokens, count in pairs]
 
 
-class Gemma4(ImageTextFamily):
+class Gemma4(LayersWithIds, ImageTextFamily):
     """The large models of Gemma 4, in which the soft tokens of a frame see each other."""
 
     is_causal = False
     renders_parts = True
     unread: ClassVar[Mapping[type[Media], str]] = {
-        Audio: "only the small models of Gemma 4 (E2B, E4B) hear; open one of these, or give a "
-        "modality with an encoder of sounds"
+        Audio: "only the small models of Gemma 4 (E2B, E4B) and the unified one (12B) hear; open "
+        "one of these, or give a modality with an encoder of sounds"
     }
+    picture_reader: ClassVar[type[BudgetReader]] = BudgetPictureReader
+    clip_reader: ClassVar[type[BudgetReader]] = BudgetClipReader
+    sound_reader: ClassVar[Any] = HearingReader
+    seen_masks: ClassVar[Any] = staticmethod(create_masks_for_vision_model)
 
     def variant(self, config: Any) -> MultimodalFamily:
         sees = config.get_text_config().use_bidirectional_attention == "vision"
@@ -271,36 +286,18 @@ class Gemma4(ImageTextFamily):
     def num_deep(self, config: Any) -> int:
         return 1  # which tells what is seen, and ids
 
-    def marks_ids(self, config: Any) -> bool:
-        return bool(config.get_text_config().hidden_size_per_layer_input)
-
-    def id_marks(self, ids: Tensor) -> Tensor:
-        """A 0, where soft tokens that are seen have a 1, and the digits of the id and 1."""
-        digits = [(ids + 1) // _BASE**place % _BASE for place in range(_DIGITS)]
-        return torch.stack([torch.zeros_like(ids), *digits], -1)
-
-    def ids_of(self, marks: Tensor, padding: int) -> Tensor:
-        """Ids (…) of marks (…, n), `padding` where there is none."""
-        powers = torch.tensor([_BASE**place for place in range(_DIGITS)], device=marks.device)
-        ids = (marks[..., 1 : 1 + _DIGITS].long() * powers).sum(-1) - 1
-        return torch.where(ids < 0, padding, ids)
-
     def deep_inputs(self, inputs: PassInputs, deep: Tensor) -> dict[str, Any]:
         """Inputs of layers by tokens' ids, and masks in which a frame's soft tokens see each other.
 
         What is cached already sees nothing more, so it belongs to no frame here.
         """
         marks, config = deep[:, :, 0], inputs.config
-        more: dict[str, Any] = {}
-        if config.hidden_size_per_layer_input:
-            # Of soft and new tokens, layers are told as of padding.
-            ids = self.ids_of(marks, config.pad_token_id or 0)
-            more["per_layer_inputs"] = inputs.backbone.get_per_layer_inputs(ids)
+        more = super().deep_inputs(inputs, deep)
         if config.use_bidirectional_attention == "vision":
             seen = (marks[..., 0] > 0).long()
             blocks = get_block_sequence_ids_for_mask(seen, device=seen.device)  # (B, T)
             past = 0 if inputs.past is None else inputs.past.get_seq_length()
-            more["attention_mask"] = create_masks_for_vision_model(
+            more["attention_mask"] = self.seen_masks(
                 config=config,
                 inputs_embeds=inputs.embeds,
                 attention_mask=inputs.mask,
@@ -314,27 +311,28 @@ class Gemma4(ImageTextFamily):
         self, model: PreTrainedModel, tokenizer: TextTokenizer, checkpoint: Checkpoint
     ) -> list[MediaReader]:
         config: Any = model.config
-        seen = tuple(
-            str(tokenizer.convert_ids_to_tokens(token))
-            for token in (config.boi_token_id, config.image_token_id, config.eoi_token_id)
-        )
+
+        def tokens(*ids: int) -> tuple[str, str, str]:
+            opening, soft, closing = (str(tokenizer.convert_ids_to_tokens(each)) for each in ids)
+            return opening, soft, closing
+
         pictures = read_settings(checkpoint, PICTURE_DEFAULTS, clips=False)
-        pictures = {k: value for k, value in pictures.items() if k not in HearingReader.names}
+        names = self.sound_reader.names
+        pictures = {key: value for key, value in pictures.items() if key not in names}
         clips = read_settings(checkpoint, CLIP_DEFAULTS, clips=True)
-        clip_tokens = seen[0], str(tokenizer.convert_ids_to_tokens(config.video_token_id)), seen[2]
+        opening, closing = config.boi_token_id, config.eoi_token_id
+        seen = tokens(opening, config.image_token_id, closing)
+        filmed = tokens(opening, config.video_token_id, closing)
         readers: list[MediaReader] = [
-            BudgetPictureReader(model, pictures, (seen[0], seen[1], seen[2])),
-            BudgetClipReader(model, clips, clip_tokens),
+            self.picture_reader(model, pictures, seen),
+            self.clip_reader(model, clips, filmed),
         ]
         if config.audio_config is not None:  # the large models are deaf
-            extractor = Gemma4AudioFeatureExtractor.from_pretrained(
+            extractor = self.sound_reader.extractor_class.from_pretrained(
                 checkpoint.path_or_name, revision=checkpoint.revision
             )
-            heard = tuple(
-                str(tokenizer.convert_ids_to_tokens(token))
-                for token in (config.boa_token_id, config.audio_token_id, config.eoa_token_index)
-            )
-            readers.append(HearingReader(model, extractor, (heard[0], heard[1], heard[2])))
+            heard = tokens(config.boa_token_id, config.audio_token_id, config.eoa_token_index)
+            readers.append(self.sound_reader(model, extractor, heard))
         return readers
 
 

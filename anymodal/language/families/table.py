@@ -9,6 +9,8 @@ from transformers import PreTrainedModel
 from anymodal.language.families.base import MultimodalFamily
 from anymodal.language.families.gemma3 import Gemma3
 from anymodal.language.families.gemma4 import Gemma4
+from anymodal.language.families.gemma4_text import Gemma4Text
+from anymodal.language.families.gemma4_unified import Gemma4Unified
 from anymodal.language.families.idefics import Idefics3, SmolVLM
 from anymodal.language.families.internvl import InternVL
 from anymodal.language.families.llava_onevision import LlavaOneVision
@@ -20,6 +22,8 @@ from anymodal.language.families.qwen_vl import Qwen3VL, QwenVL
 MULTIMODAL_FAMILIES: Mapping[str, MultimodalFamily] = {
     "gemma3": Gemma3(),
     "gemma4": Gemma4(),
+    "gemma4_text": Gemma4Text(),
+    "gemma4_unified": Gemma4Unified(),
     "idefics3": Idefics3(),
     "internvl": InternVL(),
     "llava_onevision": LlavaOneVision(),
@@ -38,6 +42,6 @@ MULTIMODAL_FAMILIES: Mapping[str, MultimodalFamily] = {
 
 
 def multimodal_family(model: PreTrainedModel) -> MultimodalFamily | None:
-    """The family of a model; None for one that reads text alone."""
+    """The family of a model; None for one that reads text alone and wants embeddings alone."""
     family = MULTIMODAL_FAMILIES.get(model.config.model_type)
     return None if family is None else family.variant(model.config)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+import torch
 import transformers as hf
 from torch import Tensor
 
@@ -99,6 +101,35 @@ def _gemma_4_pictures(pictures: list[Any]) -> tuple[list[str], dict[str, Any]]:
     return [f"<|image>{'<|image|>' * int(count)}<image|>" for count in counts], inputs
 
 
+def unified_patches(pixels: Any, places: Any) -> tuple[Tensor, Tensor]:
+    """Patches as large as a soft token's place, and these, of a processor's small ones.
+
+    The unified models' own processor is torchvision's alone.
+    """
+    small, pool = BUDGET["patch_size"], BUDGET["pooling_kernel_size"]
+    side, most = small * pool, BUDGET["max_soft_tokens"]
+    large, at = torch.zeros(len(pixels), most, 3 * side**2), torch.full((len(pixels), most, 2), -1)
+    for number, (values, points) in enumerate(zip(pixels, places, strict=True)):
+        columns, rows = (int(points[:, axis].max()) + 1 for axis in (0, 1))
+        canvas = np.zeros((rows * small, columns * small, 3), np.float32)
+        for value, (x, y) in zip(values, points.tolist(), strict=True):
+            if x >= 0:
+                square = value.reshape(small, small, 3)
+                canvas[y * small : (y + 1) * small, x * small : (x + 1) * small] = square
+        corners = [(x, y) for y in range(rows // pool) for x in range(columns // pool)]
+        for place, (x, y) in enumerate(corners):
+            square = canvas[y * side : (y + 1) * side, x * side : (x + 1) * side]
+            large[number, place] = torch.tensor(square.flatten())
+            at[number, place] = torch.tensor([x, y])
+    return large, at
+
+
+def _unified_pictures(pictures: list[Any]) -> tuple[list[str], dict[str, Any]]:
+    texts, inputs = _gemma_4_pictures(pictures)
+    pixels, places = unified_patches(inputs["pixel_values"], inputs["image_position_ids"])
+    return texts, {"pixel_values": pixels, "image_position_ids": places}
+
+
 def _with_kinds(ids: Tensor, inputs: dict[str, Any]) -> dict[str, Any]:
     image = _gemma_4_ids(_gemma_4_tokenizer())["image_token_id"]
     return {**inputs, "mm_token_type_ids": (ids == image).long()} if inputs else inputs
@@ -123,6 +154,11 @@ AUDIO_4 = {
 FILES_4 = {
     "preprocessor_config.json": {**BUDGET, **GEMMA_SOUNDS},
     "video_preprocessor_config.json": BUDGET_CLIPS,
+}
+
+UNIFIED_SOUNDS = {
+    "feature_extractor_type": "Gemma4UnifiedAudioFeatureExtractor",
+    **{"feature_size": 40, "sampling_rate": 16_000, "audio_samples_per_token": 40},
 }
 
 GEMMA_MODELS: dict[str, MultimodalModel] = {
@@ -180,5 +216,23 @@ GEMMA_MODELS: dict[str, MultimodalModel] = {
         own=_gemma_4_pictures,
         mark="<|image|>",
         finish=_with_kinds,
+    ),
+    "gemma-4-unified": MultimodalModel(
+        "Gemma 4: 12B, without towers",
+        hf.Gemma4UnifiedForConditionalGeneration,
+        _gemma_4_tokenizer,
+        {**TEXT_4, "use_bidirectional_attention": "vision"},
+        {
+            **{"patch_size": 4, "pooling_kernel_size": 2, "mm_embed_dim": 32},
+            **{"output_proj_dims": 32, "mm_posemb_size": 80, "initializer_range": 0.3},
+        },
+        _gemma_4_ids,
+        {**FILES_4, "preprocessor_config.json": {**BUDGET, **UNIFIED_SOUNDS}},
+        {"audio_config": {"audio_embed_dim": 40}},
+        reads=("image", "video", "audio"),
+        own=_unified_pictures,
+        mark="<|image|>",
+        finish=_with_kinds,
+        is_exact=False,
     ),
 }
