@@ -239,6 +239,7 @@ def test_a_run_goes_on_in_another_layout(tmp_path: Path, second: str) -> None:
         assert_same(last[key], first[key], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.extended  # slow
 def test_adapters_go_on_in_another_layout_and_back(parts: Path, tmp_path: Path) -> None:
     """A step in halves, one in whole copies, one in halves again: as three steps of one process."""
     AnyModal.compose(parts).save_pretrained(tmp_path / "saved")

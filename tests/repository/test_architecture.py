@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -50,7 +51,12 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 MODULES = dict(modules())
-TREES = {name: ast.parse(path.read_text("utf-8")) for name, path in MODULES.items()}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Every module's syntax tree, by name."""
+    return {name: ast.parse(path.read_text("utf-8")) for name, path in MODULES.items()}
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -78,7 +84,7 @@ def test_every_folder_is_a_layer() -> None:
 
 def test_imports_go_one_way() -> None:
     wrong = []
-    for name, tree in TREES.items():
+    for name, tree in trees().items():
         source = part_of(name)
         for target, line in imports(tree):
             wanted = part_of(target) if target.split(".")[0] == "anymodal" else None
@@ -100,7 +106,7 @@ def test_no_module_imports_itself_in_a_circle() -> None:
     """Lazy package exports (`__init__`) stand outside: they import what they name when asked."""
     graph = {
         name: {target for target, _ in imports(tree) if target in MODULES and target != name}
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         if MODULES[name].name != "__init__.py"
     }
     TopologicalSorter(graph).prepare()  # raises CycleError, with the circle
@@ -163,7 +169,7 @@ def test_the_check_of_names_sees_them(code: str, found: bool) -> None:
 def test_the_core_names_no_modality() -> None:
     wrong = [
         f"{MODULES[module].relative_to(ROOT)}:{line} {name}"
-        for module, tree in TREES.items()
+        for module, tree in trees().items()
         if not f"{module}.".startswith(tuple(f"{free}." for free in NAMED_FREELY))
         for name, line in identifiers(tree)
         if words(name) & NAMES
@@ -192,7 +198,7 @@ def test_only_the_command_line_prints() -> None:
     """What the rest has to say goes through `logging.getLogger("anymodal")`."""
     printing = [
         f"{name}:{node.lineno}"
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         if part_of(name) != "cli"
         for node in ast.walk(tree)
         if isinstance(node, ast.Name) and node.id == "print"

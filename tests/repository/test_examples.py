@@ -42,6 +42,7 @@ def run(name: str, folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.extended  # slow
 def test_compose(tmp_path: Path) -> None:
     printed = run("compose.py", tmp_path, "--steps", "2")
     for loss in ("text", "align", "denoise"):
@@ -53,6 +54,7 @@ def test_compose(tmp_path: Path) -> None:
     assert "image-encoder-model" in saved, "two encoders share it"
 
 
+@pytest.mark.extended  # slow
 def test_own_trainer(tmp_path: Path) -> None:
     printed = run("own_trainer.py", tmp_path, "--steps", "2", "--out", "trained")
     assert "2 steps, of which 1 after a stop" in printed
@@ -82,6 +84,7 @@ def test_generate(tmp_path: Path) -> None:
     assert sum(right) >= 0.8 * len(right)
 
 
+@pytest.mark.extended  # slow
 def test_retrieval(tmp_path: Path) -> None:
     """Pictures find their clips and sounds, and name them, far more often than chance would."""
     printed = run("retrieval.py", tmp_path, "--n", "48")
@@ -94,6 +97,7 @@ def test_retrieval(tmp_path: Path) -> None:
     assert min(map(int, named.values())) >= 25  # chance is 9
 
 
+@pytest.mark.extended  # slow
 def test_files_are_named_by_the_embeddings_of_names(tmp_path: Path) -> None:
     """By a CLIP that has learned three colours."""
     write_clip("clip", tmp_path / "clip")
@@ -127,12 +131,14 @@ def teach(folder: Path, pictures: list[Image], names: list[str]) -> None:
     whole.eval().save_pretrained(folder)
 
 
+@pytest.mark.extended  # slow
 def test_what_reads_no_texts_is_told(tmp_path: Path) -> None:
     Image(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(AssertionError, match="nano reads no texts: give --encoder an ImageBind"):
         run("retrieval.py", tmp_path, "a.png", "--classes", "red")
 
 
+@pytest.mark.extended  # slow
 def test_new_modality(tmp_path: Path) -> None:
     printed = run("new_modality.py", tmp_path, "--steps", "3", "--count", "4")
     shares = re.findall(r"accuracy (?:before|after): (\d+)%", printed)

@@ -159,7 +159,9 @@ def test_held_out_data_are_those_of_their_layouts(card: str, stage: str, hub: Pa
         assert node != run.data["datasets"][name]
 
 
-@pytest.mark.parametrize("card", CARDS)
+@pytest.mark.parametrize(
+    "card", [CARDS[0], *(pytest.param(card, marks=pytest.mark.extended) for card in CARDS[1:])]
+)
 def test_stages_leave_room_for_what_passes_hold(card: str, hub: Path) -> None:
     """Without the passes, whose tracing takes minutes: `python benchmarks/cards.py` plans them."""
     made: dict[Path, Any] = {}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from diffusers import DiffusionPipeline
 from torch import nn
 
 from anymodal.composition import placement
@@ -29,7 +30,7 @@ EarlierRuns = Mapping[Path, nn.Module]
 
 def earlier_part(
     earlier: EarlierRuns, target: Callable[..., object], arguments: Mapping[str, object]
-) -> nn.Module | None:
+) -> nn.Module | DiffusionPipeline | None:
     """The part that a `from_pretrained` will open from an earlier run's folder; None elsewhere."""
     owner = getattr(target, "__self__", None)
     if not inspect.isclass(owner) or getattr(target, "__name__", "") != OPENS:
@@ -38,11 +39,24 @@ def earlier_part(
     folder = Path(str(arguments.get(parameter)))
     if folder.exists() or (model := earlier.get(folder)) is None:
         return None
-    part = next((part for part in model.modules() if isinstance(part, owner)), None)
-    if part is None:
-        return None
     options = {name: value for name, value in arguments.items() if name != parameter}
-    return reopen(copy_model(part), options)
+    for part in model.modules():
+        if isinstance(part, owner):
+            return reopen(copy_model(part), options)
+        if isinstance(part, DiffusionDecoder) and isinstance(part.pipeline, owner):
+            return _reopen_pipeline(copy_model(part).pipeline, options)
+    return None
+
+
+def _reopen_pipeline(pipeline: DiffusionPipeline, options: Mapping[str, Any]) -> DiffusionPipeline:
+    """A pipeline with some of its parts exchanged."""
+    unknown = [name for name in options if name not in pipeline.components]
+    if unknown:
+        raise ConfigError(
+            f"{type(pipeline).__name__} with {', '.join(unknown)} can't be planned before the run "
+            "that leaves it; do that run first"
+        )
+    return type(pipeline)(**{**pipeline.components, **options})
 
 
 @singledispatch
