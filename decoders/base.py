@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from anymodal.config import ranges
 from anymodal.decoders.references import (
+    MASK,
+    MASK_SLOT,
     SOURCE,
     EncodedReference,
     EncodedReferences,
@@ -66,6 +68,7 @@ class Decoder(Recorded, nn.Module, ABC):
             guidance leads away from.
         takes_neither: whether `sample` takes `neither`, for guidance away from references that the
             conditioning alone tells of.
+        inpaints: whether a part of a source, which a mask tells, can be made anew.
         can_wait: whether it may stay on disk until something is asked of it (`DeferredDecoder`).
         lock: for whatever only one thread may do at a time.
     """
@@ -79,6 +82,7 @@ class Decoder(Recorded, nn.Module, ABC):
     takes_mask: bool = False
     takes_negative: bool = False
     takes_neither: bool = False
+    inpaints: bool = False
     can_wait: bool = True
 
     def __init__(self) -> None:
@@ -181,12 +185,20 @@ class Decoder(Recorded, nn.Module, ABC):
             "does; leave the loss decide out"
         )
 
-    def slots(self, settings: Mapping[str, Any]) -> tuple[ReferenceSlot, ...]:
-        """Places for references under settings of `sample`: with `strength`, also for its start."""
-        roles = [slot.role for slot in self.references]
-        if settings.get("strength") is None or SOURCE in roles:
-            return self.references
-        return (ReferenceSlot(SOURCE, self.media), *self.references)
+    def slots(
+        self, settings: Mapping[str, Any], named: Collection[str] = ()
+    ) -> tuple[ReferenceSlot, ...]:
+        """Places for references of a call: with `strength` or a mask, also for its start.
+
+        Args:
+            settings: of `sample`.
+            named: roles that a caller gives references for.
+        """
+        slots, is_masked = self.references, self.inpaints and MASK in named
+        started = is_masked or settings.get("strength") is not None
+        if started and SOURCE not in [slot.role for slot in slots]:
+            slots = (ReferenceSlot(SOURCE, self.media), *slots)
+        return (*slots, MASK_SLOT) if is_masked else slots
 
     def prepare_reference(self, reference: Reference) -> Tensor:
         """Turn a reference into the tensor that `encode_reference` takes a batch of, on the CPU."""

@@ -19,6 +19,7 @@ from anymodal.decoders.base import NonFiniteError
 if TYPE_CHECKING:
     from anymodal.decoders.base import Generators, Progress
     from anymodal.decoders.pipeline import Autoencoder, Network, Pipeline, Scheduler
+    from anymodal.decoders.strength import Blend
     from anymodal.media import Media
 
 
@@ -117,12 +118,17 @@ class StepMonitor:
         progress: called with (step, steps) after each step.
         steps: how many were asked for.
         keep: gives a step's latents with what is known of them.
+        blend: likewise, by the step's timestep.
     """
 
     def __init__(
-        self, progress: Progress, steps: int, keep: Callable[[Tensor], Tensor] | None = None
+        self,
+        progress: Progress,
+        steps: int,
+        keep: Callable[[Tensor], Tensor] | None = None,
+        blend: Blend | None = None,
     ) -> None:
-        self.progress, self.steps, self.keep = progress, steps, keep
+        self.progress, self.steps, self.keep, self.blend = progress, steps, keep, blend
         self.non_finite: Tensor | None = None  # (B,); left on its device, so that no step waits
 
     def callback_on_step_end(
@@ -133,8 +139,10 @@ class StepMonitor:
         self.legacy_callback(step, timestep, latents)
         return {} if self.keep is None else {"latents": self.keep(latents)}
 
-    def legacy_callback(self, step: int, _timestep: object, latents: Tensor) -> None:
-        """Diffusers' older kind of callback."""
+    def legacy_callback(self, step: int, timestep: object, latents: Tensor) -> None:
+        """Diffusers' older kind of callback, which may only write into tensors."""
+        if self.blend is not None:
+            latents.copy_(self.blend(latents, timestep))
         self.non_finite = (~latents.flatten(1).isfinite()).any(1)
         if step < self.steps:  # PNDM takes one more than it is asked for
             self.progress(step + 1, self.steps)

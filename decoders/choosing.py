@@ -103,6 +103,11 @@ class ChoosingDecoder(Decoder):
         return self.maker.takes_neither
 
     @property
+    def inpaints(self) -> bool:  # type: ignore[override]
+        """Whether the maker makes a part of a source anew."""
+        return self.maker.inpaints
+
+    @property
     def min_steps(self) -> int:  # type: ignore[override]
         """The fewest denoising steps that the maker takes."""
         return self.maker.min_steps

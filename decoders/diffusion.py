@@ -21,17 +21,22 @@ from anymodal.decoders.denoiser import Denoiser, item_means
 from anymodal.decoders.families.table import find_family
 from anymodal.decoders.guidance import NegativeConditioning
 from anymodal.decoders.held_pipeline import HeldPipeline
+from anymodal.decoders.masks import check_masks, mask_of_latents
 from anymodal.decoders.noise import prediction_type
 from anymodal.decoders.records import PipelineRecords
 from anymodal.decoders.references import (
+    MASK,
     SOURCE,
     EncodedReferences,
     Reference,
     References,
     check_references,
+    first_of,
+    roles_of,
     with_span,
 )
 from anymodal.decoders.sampler import SamplingRequest, sample_media
+from anymodal.decoders.strength import StartLatents
 from anymodal.io.feature_cache import CacheKey
 from anymodal.io.sources import source_of
 from anymodal.media import Media
@@ -193,6 +198,11 @@ class DiffusionDecoder(HeldPipeline):
         return self.family.takes_mask
 
     @property
+    def inpaints(self) -> bool:  # type: ignore[override]
+        """Whether a part of a source, which a mask tells, can be made anew."""
+        return self.family.inpaints
+
+    @property
     def takes_neither(self) -> bool:  # type: ignore[override]
         """Whether guidance away from references may be between conditionings alone."""
         mechanism = self._denoiser.mechanism if self.references else None
@@ -304,7 +314,9 @@ class DiffusionDecoder(HeldPipeline):
                 away from the empty caption; 1 means none and takes half the time.
             generator: one, or one for each item, which makes items independent of the batch.
             progress: called with (step, steps) after each step.
-            references: a list for each item, seen in every branch of guidance; None for none.
+            references: a list for each item, seen in every branch of guidance; None for none. With
+                a `mask`, an item's first source is made anew where it is white, and stays where it
+                is black, as far as the autoencoder keeps it.
             negative_prompt: a caption that guidance leads away from instead of the empty one.
             height: of the media in pixels; None for the decoder's own, as of what follows. Each
                 only where the pipeline's `__call__` takes it.
@@ -350,7 +362,9 @@ class DiffusionDecoder(HeldPipeline):
         if not count:
             return []
         if references is not None:
-            check_references(self.slots(settings), references, count, name)
+            slots = self.slots(settings, roles_of(references))
+            check_references(slots, references, count, name)
+            check_masks(references, settings, name)
             references = with_span(references, span)
         elif strength is not None:
             raise ValueError(
@@ -379,7 +393,7 @@ class DiffusionDecoder(HeldPipeline):
                 call_arguments(self.pipeline, more),
                 generator,
                 None if shown is None else self.encode_references(shown),
-                [None] * count if strength is None else self._starts(references or ()),
+                self._starts(references or [()] * count, strength is not None),
                 neither,
             )
             report = progress or (lambda step, steps: None)
@@ -392,12 +406,17 @@ class DiffusionDecoder(HeldPipeline):
             return None
         return [[each for each in item if each.role in roles] for item in references]
 
-    def _starts(self, references: References) -> list[Tensor | None]:
-        """Clean latents of each item's first source, where it has one."""
-        starts: list[Tensor | None] = []
+    def _starts(self, references: References, is_weaker: bool) -> list[StartLatents | None]:
+        """What each item starts from: its first source, where it has one and a mask or strength."""
+        starts: list[StartLatents | None] = []
         for item in references:
-            source = next((each.media for each in item if each.role == SOURCE), None)
-            starts.append(None if source is None else self.encode(self.prepare(source)[None])[0])
+            source, mask = first_of(item, SOURCE), first_of(item, MASK)
+            if source is None or (mask is None and not is_weaker):
+                starts.append(None)
+                continue
+            clean = self.encode(self.prepare(source.media)[None])[0]
+            fitted = None if mask is None else mask_of_latents(self.family, mask.media)
+            starts.append(StartLatents(clean, fitted))
         return starts
 
     def prepare_reference(self, reference: Reference) -> Tensor:

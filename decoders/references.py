@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from anymodal.config import shorten
-from anymodal.media import Media
+from anymodal.media import Image, Media
 
-SOURCE, FIRST, LAST, TIMBRE = "source", "first", "last", "timbre"
+SOURCE, FIRST, LAST, TIMBRE, MASK = "source", "first", "last", "timbre", "mask"
 """Roles: what is to be changed; the frame that a clip begins with, and that it ends with; what
-music is to sound like."""
+music is to sound like; which part of the source is made anew, in white."""
 
 Span = tuple[float, float | None]
 """Where a part of a medium begins and ends, in seconds; None for the medium's end."""
@@ -35,6 +35,7 @@ class ReferenceSlot:
         most: the most of them for one item.
         needed: whether nothing is made without one.
         asked: whether a caller's own media fill it alone, and not what a conversation has shown.
+        named: whether only what a caller gives under its role fills it.
     """
 
     role: str
@@ -42,6 +43,11 @@ class ReferenceSlot:
     most: int = 1
     needed: bool = False
     asked: bool = False
+    named: bool = False
+
+
+MASK_SLOT = ReferenceSlot(MASK, Image, named=True)
+"""The place of a mask, of a decoder that makes a part of a source anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +154,16 @@ def check_references(
                 )
 
 
+def roles_of(references: References | None) -> set[str]:
+    """The roles of a batch's references."""
+    return {each.role for item in references or () for each in item}
+
+
+def first_of(references: Sequence[Reference], role: str) -> Reference | None:
+    """An item's first reference of a role, if there is one."""
+    return next((each for each in references if each.role == role), None)
+
+
 def with_span(references: References, span: Sequence[float | None] | None) -> References:
     """References whose sources have a span, where they have none of their own."""
     if span is None:
@@ -190,7 +206,7 @@ def assign_roles(
         classes: of the media.
         asked: whether a caller names these media.
     """
-    slots = [slot for slot in slots if asked or not slot.asked]
+    slots = [slot for slot in slots if not slot.named and (asked or not slot.asked)]
     roles: list[tuple[int, str]] = []
     numbers: Counter[str] = Counter()
     for place in reversed(range(len(classes))):

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from anymodal.decoders.base import Generators, Progress
 from anymodal.decoders.branches import guide_in_three_branches, replace_conditioning
@@ -16,7 +15,7 @@ from anymodal.decoders.calls import make_each_alone
 from anymodal.decoders.denoiser import Denoiser
 from anymodal.decoders.mechanism import BranchWeights
 from anymodal.decoders.references import EncodedReferences
-from anymodal.decoders.strength import NoisedStart
+from anymodal.decoders.strength import NoisedStart, StartLatents
 from anymodal.media import Media
 from anymodal.types import Conditioning
 
@@ -31,7 +30,7 @@ class SamplingRequest:
         arguments: of the pipeline's `__call__`, over the family's own.
         generator: of noise.
         references: those that the denoiser is shown.
-        starts: clean latents to start from; None for noise alone.
+        starts: what to start from; None for noise alone.
         neither: conditioning of the third branch of guidance, where the references are known to
             conditioning alone; None for another, or none.
     """
@@ -42,7 +41,7 @@ class SamplingRequest:
     arguments: Mapping[str, Any]
     generator: Generators
     references: EncodedReferences | None
-    starts: Sequence[Tensor | None]
+    starts: Sequence[StartLatents | None]
     neither: Conditioning | None = None
 
     @property
@@ -73,7 +72,8 @@ def sample_media(denoiser: Denoiser, request: SamplingRequest, progress: Progres
         NonFiniteError: NaN or infinity came out in a medium's place.
     """
     count = len(request.positive.embeds)
-    starts_alike = len({each is None for each in request.starts}) == 1
+    kinds = {each if each is None else each.mask is None for each in request.starts}
+    starts_alike = len(kinds) == 1
     if denoiser.goes_together(request.references) and starts_alike:
         return _make_batch(denoiser, request, progress)
 
@@ -85,8 +85,7 @@ def sample_media(denoiser: Denoiser, request: SamplingRequest, progress: Progres
 
 def _make_batch(denoiser: Denoiser, request: SamplingRequest, progress: Progress) -> list[Media]:
     settings = request.settings
-    begun = [each for each in request.starts if each is not None]
-    start = NoisedStart(torch.stack(begun), settings.get("strength") or 1) if begun else None
+    start = _start_of([each for each in request.starts if each is not None], settings)
     count = len(request.positive.embeds)
     apart = request.neither is not None
     with (
@@ -104,6 +103,18 @@ def _make_batch(denoiser: Denoiser, request: SamplingRequest, progress: Progress
             start=start,
             keep=denoiser.keep(request.references),
         )
+
+
+def _start_of(starts: Sequence[StartLatents], settings: Mapping[str, Any]) -> NoisedStart | None:
+    """What a batch starts from: all of its items, or none."""
+    if not starts:
+        return None
+    masks = [each.mask for each in starts if each.mask is not None]
+    return NoisedStart(
+        torch.stack([each.latents for each in starts]),
+        settings.get("strength") or 1,
+        torch.stack(masks) if masks else None,
+    )
 
 
 def _guided_by_conditioning(

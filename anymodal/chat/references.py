@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from anymodal.config import shorten
 from anymodal.decoders.base import Decoder
 from anymodal.decoders.references import (
+    MASK,
+    SOURCE,
     Reference,
     ReferenceSlot,
     assign_roles,
     check_references,
     fill_slots,
+    first_of,
 )
 from anymodal.io.message_parts import PartReader
 from anymodal.language.pointers import PendingMedium
@@ -42,7 +45,8 @@ MadeFrom = tuple[Reference | PendingReference, ...]
 class ReplyReferences:
     """Chooses what the media of one reply are made from.
 
-    What the caller says for an output counts first. Then come the media that the reply points at,
+    What the caller says for an output counts first; a mask alone leaves its source to be chosen.
+    Then come the media that the reply points at,
     where the model has pointers. Where it has none, or doesn't write the reply's text itself, each
     slot of the decoder gets the last of the conversation's media that fits.
 
@@ -91,21 +95,26 @@ class ReplyReferences:
             index: of its medium, the first if it has several, among the reply's media.
         """
         self._indices.append(index)
-        slots = self._slots(span.name)
+        chosen = self.chosen.get(span.name)
+        slots = self._slots(span.name, chosen or ())
         if not slots:
             return ()
-        if span.name in self.chosen:
-            return self.chosen[span.name]
+        named = {slot.role for slot in slots if slot.named}
+        if chosen is not None and not (chosen and named.issuperset(e.role for e in chosen)):
+            return chosen
         # A decoder that looks at nothing is pointed at nothing, whatever a setting starts it from.
-        points = self.points and bool(self.model.decoders.get(span.name).references)
+        looks = bool(self.model.decoders.get(span.name).references)
+        points = self.points and looks and not chosen
         media = span.references if points else self.media
         classes = [each.media if isinstance(each, PendingMedium) else type(each) for each in media]
-        return tuple(self._reference(media[k], role) for k, role in assign_roles(slots, classes))
+        roles = assign_roles(slots, classes)
+        return (*(self._reference(media[k], role) for k, role in roles), *(chosen or ()))
 
-    def _slots(self, name: str) -> tuple[ReferenceSlot, ...]:
+    def _slots(self, name: str, chosen: Sequence[Reference]) -> tuple[ReferenceSlot, ...]:
         """The places for references of a modality's decoder, under the settings of this reply."""
         decoder: Decoder = self.model.decoders.get(name)
-        return decoder.slots(self.settings.get(name, self.model.modalities[name].sampling))
+        settings = self.settings.get(name, self.model.modalities[name].sampling)
+        return decoder.slots(settings, [each.role for each in chosen])
 
     def _reference(self, medium: Media | PendingMedium, role: str) -> Reference | PendingReference:
         if isinstance(medium, PendingMedium):
@@ -116,13 +125,14 @@ class ReplyReferences:
         if name not in self.model.decoders:
             names = ", ".join(self.model.decoders) or "text alone"
             raise ValueError(f"references of {name!r}: this model makes {names}")
-        slots = self._slots(name)
         items = value if isinstance(value, list | tuple) else [value]
         reader = PartReader(limits or Limits())
         references = [
             item if isinstance(item, Reference) else self._medium(name, item, reader)
             for item in items
         ]
+        named = [item for item in references if isinstance(item, Reference)]
+        slots = self._slots(name, named)
         media = [item for item in references if isinstance(item, Media)]
         filled = fill_slots(slots, media)
         if len(filled) < len(media):
@@ -130,7 +140,8 @@ class ReplyReferences:
             raise ValueError(
                 f"references of {name!r}: {len(media)} media, and its decoder looks at {kinds}"
             )
-        filled += [item for item in references if isinstance(item, Reference)]
+        filled += named
+        _check_source(name, filled, self.media)
         check_references(slots, [filled], 1, f"the decoder of {name!r}")
         return tuple(filled)
 
@@ -149,3 +160,19 @@ class ReplyReferences:
                 "the conversation's media"
             )
         return part
+
+
+def _check_source(name: str, references: Sequence[Reference], media: Sequence[Media]) -> None:
+    """Check that there is something for a mask to be of.
+
+    Raises:
+        ValueError: there is none, neither among references nor in the conversation.
+    """
+    mask = first_of(references, MASK)
+    if mask is None or first_of(references, SOURCE) is not None:
+        return
+    if not any(isinstance(each, type(mask.media)) for each in media):
+        raise ValueError(
+            f"references of {name!r}: a {MASK!r}, and nothing in the conversation that it could be "
+            f"of; attach the {mask.media.kind} whose part it tells"
+        )

@@ -50,9 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reference",
         action="append",
         default=[],
-        metavar="MODALITY=FILE|N|none",
+        metavar="MODALITY[.ROLE]=FILE|N|none",
         help="what media of the first reply are made from, where their decoder looks at any: a "
-        "file, or a medium of the conversation by its number",
+        "file, or a medium of the conversation by its number; image.mask=FILE tells in white which "
+        "part of an image is made anew",
     )
     add(
         "--prompts",

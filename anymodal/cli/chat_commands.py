@@ -16,6 +16,7 @@ from anymodal.config.printable import printable
 if TYPE_CHECKING:
     from anymodal.chat.session import Session
     from anymodal.chat.transcript import Attachment
+    from anymodal.media import Media
     from anymodal.types import Event
 
 
@@ -191,23 +192,35 @@ def _part_text(part: Mapping[str, str]) -> str:
 
 def refer(session: Session, name: str, value: str) -> None:
     """Let a modality's media of the next reply be made from a file, a medium of the conversation by
-    its number, or nothing.
+    its number, or nothing; a role may stand behind the name, of a file beside others.
 
     Raises:
         FileNotFoundError: the file isn't there.
         ValueError: it is no medium.
     """
     value = value.strip()
+    name, _, role = name.partition(".")
+    if role:
+        from anymodal.decoders.references import Reference
+
+        others = session.references.get(name, [])
+        others = others if isinstance(others, list) else [others]
+        session.references[name] = [*others, Reference(_load(session, value), role)]
+        return
     if value == "none":
         session.references[name] = []
         return
     try:
         session.references[name] = int(value)
     except ValueError:
-        from anymodal import media
+        session.references[name] = _load(session, value)
 
-        path = next(iter(paths_of(value)), Path(value).expanduser())
-        session.references[name] = media.load(path, limits=session.limits).freeze()
+
+def _load(session: Session, value: str) -> Media:
+    from anymodal import media
+
+    path = next(iter(paths_of(value)), Path(value).expanduser())
+    return media.load(path, limits=session.limits).freeze()
 
 
 def paths_of(line: str) -> list[Path]:

@@ -28,7 +28,7 @@ class PartVersion(NamedTuple):
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "0d7e6789bb1f62a2", ("anymodal.media",)),
-    "anymodal.media": PartVersion(1, "5b2aa4fbfecf4f67"),
+    "anymodal.media": PartVersion(1, "8ca1abe1711414bf"),
     "anymodal.encoders": PartVersion(1, "548ec2f0d81f0a44", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "fc35894e5bea7bd4", ("anymodal.encoders",)),
     "anymodal.encoders.transformers": PartVersion(1, "33c39f56815e58a1", ("anymodal.encoders",)),
@@ -37,15 +37,15 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "12913f35248fc5a5", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "b07df64458c7f4a1", ("anymodal.decoders.families", "anymodal.types")
+        1, "bc5ca121c4cab1b7", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "a60f7dfa9cefeb7b", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
     ),
     "anymodal.decoders.choosing": PartVersion(
-        1, "a8b173955a2e59a9", ("anymodal.decoders.retrieval", "anymodal.types")
+        1, "3f033b6645dd5457", ("anymodal.decoders.retrieval", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "2a92f502f46dc754", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "6ee691578199f891", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
         1, "4353717fad6da45b", ("anymodal.decoders", "anymodal.media")
     ),

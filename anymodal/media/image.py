@@ -14,7 +14,7 @@ from anymodal.media.base import Media, data_uri
 from anymodal.media.checks import check_array
 from anymodal.media.limits import Limits, MediaError, decoding
 from anymodal.media.pixels import pillow_pixels, read_pixels
-from anymodal.media.source import NPY, Blob, Format
+from anymodal.media.source import NPY, Blob, Format, sniff
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
@@ -103,6 +103,24 @@ class Image(_Picture):
             ValueError: if it is too large, or Pillow can't decode it.
         """
         return cls(pillow_pixels(picture, limits or Limits()).colors())
+
+    @classmethod
+    def of_transparency(cls, data: bytes, *, limits: Limits | None = None) -> Image:
+        """A file's transparency as a picture: white where it is clear, black where it is solid.
+
+        Raises:
+            ValueError: if it can't be read as a picture, or has no transparency.
+        """
+        limits = limits or Limits()
+        blob = Blob.of(data, limits, "the given data")
+        pixels = read_pixels(blob, sniff(blob), limits, result=3)
+        with decoding(blob.name, "picture"):
+            clear = pixels.transparency()
+        if clear is None:
+            raise MediaError(
+                "the picture has no transparency; save it as PNG with an alpha channel"
+            )
+        return cls(np.repeat(clear[:, :, None], 3, 2))
 
     @classmethod
     def _decode(cls, blob: Blob, fmt: Format, limits: Limits, **hints: object) -> Image:

@@ -111,6 +111,24 @@ class DecodedImage:
             grey[top : top + rows] = np.asarray(band.convert("L"))
         return grey
 
+    def transparency(self) -> NDArray[np.uint8] | None:
+        """How clear each pixel is (H, W), 255 where nothing is seen; None where all are solid."""
+        if self.mode in ("I", *_DEEP):
+            has_any = isinstance(self.picture.info.get("transparency"), int)
+        else:
+            has_any = self.picture.has_transparency_data
+        return self._fill(np.uint8, (), self._clear) if has_any else None
+
+    def _clear(self, band: PilImage) -> NDArray[np.uint8]:
+        if band.mode in ("I", *_DEEP):
+            alpha = self._shallow(band)[1]
+        else:
+            band = band.convert("LA") if band.mode == "La" else band
+            alpha = band.convert("RGBA").getchannel("A")
+        assert alpha is not None, "a picture that has any has it everywhere"
+        clear: NDArray[np.uint8] = 255 - np.asarray(alpha)
+        return clear
+
     def values(self) -> NDArray[np.float32]:
         """The values of one channel (H, W) as they stand in the file.
 

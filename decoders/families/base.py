@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from anymodal.decoders.calls import (
     StepMonitor,
@@ -24,7 +25,7 @@ from anymodal.decoders.calls import (
 from anymodal.decoders.pipeline import DENOISERS
 from anymodal.decoders.references import ReferenceSizeError
 from anymodal.decoders.stacked import StackedReferences
-from anymodal.decoders.strength import NoisedStart, start_later
+from anymodal.decoders.strength import LaterCall, NoisedStart, start_later
 from anymodal.types import Conditioning
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from anymodal.decoders.mechanism import ReferenceMechanism
     from anymodal.decoders.pipeline import Network, Pipeline
     from anymodal.decoders.references import EncodedReference, Reference, References
-    from anymodal.media import Media
+    from anymodal.media import Image, Media
 
 
 def resize_center_crop(pixels: np.ndarray, height: int, width: int) -> Tensor:
@@ -89,7 +90,8 @@ class Family(ABC):
         takes_mask: whether masked positions of a conditioning change nothing.
         third_branch: whether its pipeline asks for both branches of guidance in one call, with
             conditioning as it was given, so that a third may have a conditioning of its own.
-        takes_span: whether a part of a source can be made anew.
+        takes_span: whether a part of a source in time can be made anew.
+        inpaints: whether a part of a source can that a mask tells.
         stacked_roles: the references that its denoiser may be shown beside its noise, by role.
         input_layer: the denoiser's layer that latents enter, where there are such.
         latent_shape: shape of one item's latents.
@@ -110,6 +112,7 @@ class Family(ABC):
     takes_mask: ClassVar[bool] = False
     third_branch: ClassVar[bool] = False
     takes_span: ClassVar[bool] = False
+    inpaints: ClassVar[bool] = False
     stacked_roles: ClassVar[Mapping[str, type[Media]]] = {}
     input_layer: ClassVar[str] = ""
     takes_negative_prompt: bool = True
@@ -326,8 +329,23 @@ class Family(ABC):
         """The media in the pipeline's output; None for one that isn't finite."""
         return [self.postprocess(item) if is_finite(item) else None for item in output[0]]
 
-    def begin(self, start: NoisedStart, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
-        """Further arguments of a call that starts from noised latents, and its number of steps."""
+    def pack_step(self, latents: Tensor) -> Tensor:
+        """Latents (B, …) in the layout that the pipeline's steps have them in."""
+        return self.pack_latents(latents)
+
+    def prepare_mask(self, mask: Image) -> Tensor:
+        """A mask (1, height, width) of a prepared picture, 1 where it is made anew.
+
+        White is, from half of the way on; it is cropped and resized as its source.
+        """
+        return (self.prepare(mask).mean(0, keepdim=True) > 0).float()
+
+    def latent_mask(self, mask: Tensor) -> Tensor:
+        """A mask (1, height, width) of a prepared picture as one of its latents (1, h, w)."""
+        return interpolate(mask[None], self.latent_shape[1:])[0]
+
+    def begin(self, start: NoisedStart, arguments: Mapping[str, Any]) -> LaterCall:
+        """A call that starts from noised latents."""
         return start_later(self, start, arguments)
 
     def call_kwargs(
@@ -376,10 +394,11 @@ class Family(ABC):
             "output_type": "np",
         }
         with isolated_state(self.pipeline, generator), decode_any_precision(self.pipeline.vae):
+            blend = None
             if start is not None:
-                further, steps = self.begin(start, call)
+                further, steps, blend = self.begin(start, call)
                 call |= further
-            monitor = StepMonitor(progress, steps, keep)
+            monitor = StepMonitor(progress, steps, keep, blend)
             callback: dict[str, object] = (
                 {"callback": monitor.legacy_callback}
                 if self.legacy_callback

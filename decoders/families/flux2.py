@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from anymodal.decoders.appended import AppendedReferences, ReferenceTokens
 from anymodal.decoders.families.base import attend_all
@@ -119,6 +120,13 @@ class Flux2Klein(Patches):
             img_ids=pipeline._prepare_latent_ids(inputs).to(inputs.device),
         ).sample
         return self.unpack(output)
+
+    def pack_step(self, latents: Tensor) -> Tensor:
+        return torch.as_tensor(self.pipeline._pack_latents(latents))
+
+    def latent_mask(self, mask: Tensor) -> Tensor:
+        # As its pipeline of inpainting, whose borders are soft.
+        return interpolate(mask[None], self.latent_shape[1:], mode="bilinear")[0]
 
     def unpack(self, patches: Tensor) -> Tensor:
         """Turn patches (B, h * w, C) into latents (B, C, h, w)."""

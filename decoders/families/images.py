@@ -22,6 +22,7 @@ class SquareImages(Family):
     """
 
     media = Image
+    inpaints = True
 
     def __init__(self, pipeline: Pipeline, network: Network, size: int | None = None) -> None:
         super().__init__(pipeline)

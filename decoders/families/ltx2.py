@@ -21,7 +21,14 @@ from anymodal.decoders.families.mel import log_mel
 from anymodal.decoders.mechanism import ReferenceMechanism
 from anymodal.decoders.pipeline import Pipeline
 from anymodal.decoders.references import FIRST, EncodedReference, Reference, ReferenceSlot
-from anymodal.decoders.strength import NoisedStart, first_step, noise_start, set_schedule
+from anymodal.decoders.strength import (
+    LaterCall,
+    NoisedStart,
+    draw_noise,
+    first_step,
+    noise_start,
+    set_schedule,
+)
 from anymodal.media import Audio, Image, Media, Video
 from anymodal.types import Conditioning
 
@@ -267,7 +274,7 @@ class LTX2(Causal):
             **guided,
         }
 
-    def begin(self, start: NoisedStart, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    def begin(self, start: NoisedStart, arguments: Mapping[str, Any]) -> LaterCall:
         """As `start_later`, for the latents of both: its call copies the schedule for the sound."""
         scheduler, steps = self.pipeline.scheduler, int(arguments["num_inference_steps"])
         first = first_step(scheduler, steps, start.strength)
@@ -276,7 +283,8 @@ class LTX2(Causal):
         unused = {"generator": torch.Generator(self.device)}
         set_schedule(scheduler, lambda: self.pipeline(**{**arguments, **later, **unused}))
         clean = start.latents.to(self.device)
-        film, sound = self.split(noise_start(self, clean, scheduler.timesteps, arguments))
+        noise = draw_noise(clean, arguments["generator"])
+        film, sound = self.split(noise_start(self, clean, noise, scheduler.timesteps, steps))
         # Its call takes them as their autoencoders give them.
         vae, of_sound = self.pipeline.vae, self.pipeline.audio_vae
         config = self.pipeline.transformer.config
@@ -290,7 +298,8 @@ class LTX2(Causal):
             sound, of_sound.latents_mean, of_sound.latents_std
         )
         waves = self.pipeline._unpack_audio_latents(waves, *self.sound_grid[1:])
-        return {**later, "latents": latents, "audio_latents": waves}, steps - first
+        further = {**later, "latents": latents, "audio_latents": waves}
+        return LaterCall(further, steps - first)
 
     def sample(
         self, *args: Any, keep: Callable[[Tensor], Tensor] | None = None, **more: Any

@@ -53,7 +53,8 @@ REFUSED = {
     "use Wan 2.2 5B (WanPipeline) with references=[first]",
     "QwenImageEditPipeline": "it is the one of August 2025, which takes a single picture; use "
     "Qwen-Image-Edit from 2509 on (QwenImageEditPlusPipeline)",
-    "FluxFillPipeline": "it fills a mask, and nothing here draws one; use FluxKontextPipeline",
+    "FluxFillPipeline": "its network makes nothing without a mask; use FluxPipeline or "
+    "FluxKontextPipeline, which take one as a reference",
     "StableAudio3AudioToAudioPipeline": "open it as the StableAudio3Pipeline that it shares its "
     "parts with; a sound as the reference `source`, with strength, is the start there",
     "StableAudio3InpaintPipeline": "open it as the StableAudio3Pipeline that it shares its parts "

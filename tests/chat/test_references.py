@@ -14,7 +14,7 @@ import torch
 
 from anymodal.chat.session import Session
 from anymodal.cli.chat_commands import ChatCommands
-from anymodal.decoders.references import Reference
+from anymodal.decoders.references import MASK, Reference
 from anymodal.media import Image
 from anymodal.model import AnyModal
 from anymodal.serving.engine import Engine
@@ -160,6 +160,35 @@ def test_references_that_do_not_fit_are_refused(references: Any, message: str) -
     model = model_with(0)
     with pytest.raises(ValueError, match=message):
         model.stream([ONE, TWO, "the first"], references=references)
+
+
+@pytest.mark.parametrize("pointers", [0, 3])
+def test_a_mask_says_which_part_of_the_last_picture_is_made_anew(
+    pointers: int, tmp_path: Path
+) -> None:
+    model = model_with(pointers)
+    white = np.zeros_like(TWO.pixels)
+    white[:, white.shape[1] // 2 :] = 255
+    mask = Reference(Image(white), MASK)
+    text = "a new one"
+    made = drawn(model, [ONE, TWO, text], references={"image": mask})
+    named = [Reference(TWO), mask]
+    assert is_same(made, drawn(model, [ONE, TWO, text], references={"image": named}))
+    assert not is_same(made, drawn(model, [ONE, TWO, text], references={"image": TWO}))
+    session = Session(model, tmp_path / "out", seed=3)
+    TWO.save(tmp_path / "two.png")
+    mask.media.save(tmp_path / "mask.png")
+    session.attach(tmp_path / "two.png")
+    commands = ChatCommands(session, list, io.StringIO())
+    commands.do(f"/reference image.mask {tmp_path / 'mask.png'}")
+    list(session.ask(text))
+    (image,) = session.turns[-1].reply.media
+    assert isinstance(image, Image)
+    assert is_same(image.pixels, drawn(model, [TWO, text], references={"image": mask}))
+    with pytest.raises(ValueError, match="nothing in the conversation that it could be of"):
+        model.chat(text, references={"image": mask})
+    with pytest.raises(ValueError, match="looks at nothing|takes no"):
+        model.chat([ONE, text], references={"audio": mask})
 
 
 def test_a_session_says_what_a_reply_is_made_from(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import http.client
 import json
 from base64 import b64decode
 from collections.abc import Iterator
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ import openai
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image as Pillow
 
 from anymodal.media import Image, Limits, load
 from anymodal.model import AnyModal
@@ -84,7 +86,7 @@ def test_images_are_edited(client: openai.OpenAI, model: AnyModal) -> None:
     both = client.images.edit(image=[data, ("../../x.png", data)], prompt="make it green",
                               response_format="url", extra_body=QUICK)  # fmt: skip
     assert both.data is not None and (both.data[0].url or "").startswith("data:image/png")
-    with pytest.raises(openai.BadRequestError, match="no file field 'mask'"):
+    with pytest.raises(openai.BadRequestError, match="mask: the picture has no transparency"):
         client.images.edit(image=data, mask=data, prompt="x", model="nano")
     with pytest.raises(openai.BadRequestError, match="over the limit"):
         large = Image(np.zeros((128, 128, 3), np.uint8)).encode(".png")
@@ -96,6 +98,25 @@ def test_images_are_edited(client: openai.OpenAI, model: AnyModal) -> None:
                              ("32x32", {"height": 32}, "'height' stands beside it")):  # fmt: skip
         with pytest.raises(openai.BadRequestError, match=says):
             client.images.edit(image=data, prompt="x", model="nano", size=size, extra_body=more)  # type: ignore[call-overload]
+
+
+def test_only_what_a_mask_leaves_clear_is_made_anew(client: openai.OpenAI) -> None:
+    shown = render_scene(Scene("ball", "red", "big", "still", "slow"), "image",
+                         np.random.default_rng(0))  # fmt: skip
+    assert isinstance(shown, Image)
+    pixels = np.dstack([shown.pixels, np.full((64, 64), 255, np.uint8)])
+    pixels[:, 32:, 3] = 0  # the right half is clear
+    file = BytesIO()
+    Pillow.fromarray(pixels).save(file, "PNG")
+    made = client.images.edit(
+        image=shown.encode(".png"), mask=file.getvalue(), prompt="draw a big green star",
+        model="nano", extra_body={"seed": 3, "sampling": {"image": {**QUICK, "steps": 4}}},
+    )  # fmt: skip
+    assert made.data is not None
+    picture = load(b64decode(made.data[0].b64_json or ""))
+    assert isinstance(picture, Image)
+    away = np.abs(picture.pixels.astype(int) - shown.pixels).mean((0, 2))  # of each column
+    assert away[:28].mean() < 8 and away[36:].mean() > 2 * away[:28].mean()
 
 
 def test_audio_is_answered_in_text(client: openai.OpenAI, model: AnyModal) -> None:

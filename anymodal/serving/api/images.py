@@ -10,7 +10,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from anymodal.chat.messages import MAX_MEDIA
-from anymodal.media import Image, Media
+from anymodal.decoders.references import MASK, Reference
+from anymodal.media import Image, Limits, Media, MediaError
 from anymodal.serving.api.answers import answers
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.forms import form_schema, media_of, read_form
@@ -43,23 +44,45 @@ async def create_image(request: Request, body: ImageBody) -> Response:
     "/v1/images/edits",
     response_model=None,
     responses=answers("images"),
-    openapi_extra=form_schema(ImageEditBody, image=True),
+    openapi_extra=form_schema(ImageEditBody, image=True, mask=False),
 )
 async def create_image_edit(request: Request) -> Response:
-    """Make images from images and a prompt, which the language model reads as a user's message."""
+    """Make images from images and a prompt, which the language model reads as a user's message.
+
+    Where a mask is clear, the first image is made anew; elsewhere it stays.
+    """
     state = state_of(request)
-    body, files = await read_form(request, ImageEditBody, {"image": MAX_MEDIA})
+    body, uploads = await read_form(request, ImageEditBody, {"image": MAX_MEDIA, "mask": 1})
+    files = [each for each in uploads if each.field == "image"]
+    masks = [each.data for each in uploads if each.field == "mask"]
     if not files:
         raise ApiError(400, "there is no image; send one as 'image'", param="image")
     name, modality = maker_of(state, body.model, Image.kind)
     prompt = prompt_message(body.prompt, "prompt")[0].content
     media = await asyncio.to_thread(media_of, files, Image.kind, state.settings.limits)
     conversation = [Message("user", [*media, *prompt])]
+    made_from = {}
+    if masks:
+        limits = state.settings.limits
+        made_from[modality] = await asyncio.to_thread(_masked, media, masks[0], limits)
     served = await state.open(request, name)
     size = size_settings(served, modality, body.size, [*body.media_settings()])
-    work = make_media(state, served, modality, conversation, body, size)
+    work = make_media(state, served, modality, conversation, body, size, made_from)
     images, usages = await while_connected(request, work)
     return JSONResponse(await asyncio.to_thread(_answer, body, images, usages))
+
+
+def _masked(media: Sequence[Media], mask: bytes, limits: Limits) -> list[Reference]:
+    """The first image, and a mask of it that is white where a file is clear.
+
+    Raises:
+        ApiError: for a file that has no transparency, or can't be read.
+    """
+    try:
+        white = Image.of_transparency(mask, limits=limits)
+    except MediaError as error:
+        raise ApiError(400, f"mask: {error}", param="mask") from error
+    return [Reference(media[0]), Reference(white, MASK)]
 
 
 def _answer(body: ImageBody, media: Sequence[Media], usages: Sequence[TokenUsage]) -> Json:

@@ -71,9 +71,11 @@ async def make_media(
     conversation: Sequence[Message],
     body: MediaBody,
     defaults: Mapping[str, int] | None = None,
+    made_from: Mapping[str, object] | None = None,
 ) -> tuple[list[Media], list[TokenUsage]]:
     """Media of a modality, as many as the body asks for, and the tokens of each; `defaults` are
-    settings of the decoder, such as a size, where the body gives none.
+    settings of the decoder, such as a size, where the body gives none; `made_from` has references
+    by modality, over the body's.
     """
     assert served.engine is not None, "only models that reply make media"
     seed = secrets.randbelow(2**31) if body.seed is None else body.seed
@@ -85,7 +87,7 @@ async def make_media(
             conversation,
             seed=seed + index,
             sampling=sampling,
-            references=media_references(body, served),
+            references={**media_references(body, served), **(made_from or {})},
             forced=[modality],
         )
         for index in range(state.choices(body.n))

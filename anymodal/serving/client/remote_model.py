@@ -231,7 +231,7 @@ def _numbers(name: str, references: object) -> list[int]:
     if not all(type(item) is int for item in items):
         raise ValueError(
             f"references of {name!r}: a server takes numbers of the conversation's media; attach "
-            "the medium and give its number"
+            "the medium and give its number, and send a mask to /v1/images/edits"
         )
     return list(items)
 
