@@ -15,7 +15,7 @@ from anymodal import __version__
 from anymodal.chat.references import MadeFrom, PendingReference, ReplyReferences
 from anymodal.config.ranges import NUMBER
 from anymodal.decoders.base import NonFiniteError
-from anymodal.decoders.references import Reference, roles_of
+from anymodal.decoders.references import Reference
 from anymodal.language.reply_state import SpanReady
 from anymodal.media import Media
 from anymodal.media.provenance import Provenance
@@ -165,9 +165,9 @@ def make(
         settings = {**settings, "neither": _join(thirds)}
     decoder = model.modalities[name].decoder
     assert decoder is not None, "only what has a decoder has signals"
-    references = [order.references for order in orders]
-    if decoder.slots(settings, roles_of(references)):
-        settings = {**settings, "references": references}
+    roles = {each.role for order in orders for each in order.references}
+    if decoder.slots(settings, roles):
+        settings = {**settings, "references": [order.references for order in orders]}
     new = decoder.synthesized(batch, settings)
     try:
         media = decoder.sample(batch, generator=generators, progress=progress, **settings)
