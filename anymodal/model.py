@@ -63,7 +63,8 @@ class AnyModal(ChatModel):
             token: for a private repository; None for the one of `hf auth login` or HF_TOKEN.
             dtype: the weights' precision: of all, as `bfloat16`, or by the name of a part, where
                 the longest that fits counts, as `{"": "bfloat16", "decoders": "float32"}` or
-                `{"decoders.image.parts.vae": "float32"}`; None or `auto` for that of the files.
+                `{"decoders.image.parts.vae": "float32"}`; `auto` for that of the files. None is
+                `auto`, but float32 for bfloat16 where `device` is a processor without it.
             device: where all parts compute; `auto` is a GPU where there is one, None the CPU.
             device_map: the same, or by the name of a part, as `{"": "cuda:0", "decoders":
                 "cuda:1"}`; for chatting, since training wants all on one.

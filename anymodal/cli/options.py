@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from anymodal.composition import OpenOnFirstUse
     from anymodal.io.content_credentials import ContentSigner
     from anymodal.media import Limits
     from anymodal.model import AnyModal
@@ -62,7 +63,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype",
         metavar="TYPE",
-        help="the weights' precision, as bfloat16 (default: that of the files)",
+        help="the weights' precision, as bfloat16 (default: that of the files, and float32 for "
+        "bfloat16 on a processor without it)",
     )
 
 
@@ -162,6 +164,14 @@ def _module(name: str) -> str:
     return name
 
 
+def _later(folder: Path, device: str) -> OpenOnFirstUse:
+    from anymodal.composition import OpenOnFirstUse, placement
+
+    place = placement.parse_devices(device, None)[""]
+    assert place is not None, "a device is given"
+    return OpenOnFirstUse(str(folder), place)
+
+
 def open_model(args: argparse.Namespace, defer_decoders: bool = False) -> AnyModal:
     """Load the model that the options of `add_model` tell of.
 
@@ -191,7 +201,7 @@ def open_model(args: argparse.Namespace, defer_decoders: bool = False) -> AnyMod
             trusted_packages=args.trusted_packages,
             dtype=args.dtype,
             device=device,
-            build_part=composition.OpenOnFirstUse(str(folder)) if waits else call,
+            build_part=_later(folder, device) if waits else call,
         )
         model.name = Path(args.model).absolute().name  # of the hub, its cache has another
     model.provenance, model.signer = args.provenance, signer

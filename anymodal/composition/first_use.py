@@ -8,7 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from anymodal.composition.folders import find, read_config
+from anymodal.composition.placement import widen_for
 from anymodal.decoders import Decoder
 from anymodal.decoders.deferred import DecoderNote, DeferredDecoder, open_quietly
 from anymodal.io.checkpoint import compare_parts, read_manifest
@@ -33,10 +36,11 @@ class OpenOnFirstUse:
 
     Args:
         path: the model's folder, or the name of one that ships with the package.
+        device: where decoders will compute, by which a precision is chosen; None for the files'.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path, device: torch.device | None = None) -> None:
+        self.path, self.device = path, device
 
     def __call__(self, target: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         owner = getattr(target, "__self__", None)
@@ -58,6 +62,8 @@ class OpenOnFirstUse:
             metadata = {**decoder.metadata(), "weights": weights_fingerprint(decoder)}
             folder = str(find(self.path))
             compare_parts({record.name: record.entry}, {record.name: metadata}, folder)
+            if self.device is not None:
+                widen_for(self.device, decoder)
             return decoder
 
         return DeferredDecoder(note, load)

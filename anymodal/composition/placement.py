@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -22,12 +23,14 @@ PRECISE_BUFFERS = ("inv_freq", "original_inv_freq")
 
 
 def parse_dtypes(dtype: object) -> ByName[torch.dtype]:
-    """The argument `dtype`: a precision for all, or one by the name of a part; None for as saved.
+    """The argument `dtype`: a precision for all, or one by the name of a part; None leaves it open.
+
+    `auto` is that of the files, also where a device is slow with it.
 
     Raises:
         ValueError: there is no such precision.
     """
-    return _by_name(dtype, _precision, "dtype")
+    return {} if dtype is None else _by_name(dtype, _precision, "dtype")
 
 
 def parse_devices(device: object, device_map: object) -> ByName[torch.device]:
@@ -93,7 +96,9 @@ def _device(label: str, value: object) -> torch.device:
 def place(model: nn.Module, dtypes: ByName[torch.dtype], places: ByName[torch.device]) -> None:
     """Move a model's modules, and turn their weights into other precisions.
 
-    A decoder whose weights wait in the CPU's memory stays as it is.
+    A decoder whose weights wait in the CPU's memory stays as it is. What has a device and no
+    precision is widened (`widen_for`); a warning tells where bfloat16 was asked for on a processor
+    that has to imitate it.
 
     Raises:
         ValueError: a name is none of the model's, or such a decoder should have another precision.
@@ -112,9 +117,44 @@ def place(model: nn.Module, dtypes: ByName[torch.dtype], places: ByName[torch.de
                 f"{name} is offloaded and keeps the precision that it was opened in; give it "
                 f"`dtype` in the configuration, and here {{..., {name!r}: 'auto'}}"
             )
+    is_slow = False
     for name, module in modules.items():
         if not any(f"{name}.".startswith(f"{each}.") for each in offload_names):
             _move(module, _of(name, dtypes), _of(name, places))
+            if _of(name, places) is not None:
+                if _is_open(name, dtypes):
+                    _widen(module)
+                is_slow |= any(_is_imitated(each) for each in module.parameters(recurse=False))
+    if is_slow:
+        warnings.warn(
+            "weights are in bfloat16, which this processor has no instructions for: it takes many "
+            "times as long as in float32; leave dtype out, or give dtype=float32",
+            stacklevel=3,
+        )
+
+
+def widen_for(device: torch.device, part: nn.Module) -> None:
+    """Turn a part's weights in bfloat16 into float32, where its device has to imitate bfloat16."""
+    if not devices.computes_bfloat16(device):
+        for module in part.modules():
+            _widen(module)
+
+
+def _is_imitated(tensor: Tensor) -> bool:
+    is_half = tensor.dtype == torch.bfloat16
+    return is_half and tensor.device.type == "cpu" and not devices.computes_bfloat16(tensor.device)
+
+
+def _widen(module: nn.Module) -> None:
+    def widen(tensor: Tensor) -> Tensor:
+        return tensor.float() if _is_imitated(tensor) else tensor
+
+    module._apply(widen, recurse=False)
+
+
+def _is_open(name: str, dtypes: ByName[torch.dtype]) -> bool:
+    """Return whether nothing was said of a module's precision."""
+    return not any(not key or f"{name}.".startswith(f"{key}.") for key in dtypes)
 
 
 def _parts(model: nn.Module) -> list[str]:

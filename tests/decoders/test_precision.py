@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from anymodal.composition.placement import place
+from anymodal.cli.options import open_model
+from anymodal.composition.placement import place, widen_for
 from anymodal.decoders import DiffusionDecoder
+from anymodal.distributed import devices
 from anymodal.encoders import Encoder, ImageBind, PooledEncoder, TransformersEncoder
 from anymodal.encoders.imagebind.encoder import ImageBindEncoder
 from anymodal.encoders.imagebind.views import VIEWS
@@ -173,6 +177,39 @@ def test_a_precision_for_all(folder: Path, given: Any) -> None:
 @pytest.mark.parametrize("given", [None, "auto", {}, {"": "auto"}])
 def test_the_precision_of_the_files(folder: Path, given: Any) -> None:
     assert precisions(AnyModal.from_pretrained(folder, dtype=given)) == {torch.float32}
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_a_processor_without_bfloat16_gets_float32_unless_told(
+    folder: Path, tmp_path: Path, native: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    AnyModal.from_pretrained(folder, dtype="bfloat16").save_pretrained(tmp_path, with_parts=True)
+    monkeypatch.setattr(devices, "computes_bfloat16", lambda device: native)
+    args = argparse.Namespace(
+        **{"model": str(tmp_path), "trusted_packages": (), "device": "cpu", "dtype": None},
+        **{"provenance": True, "sign_key": None, "sign_certificates": None},
+    )
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        chatting = open_model(args, defer_decoders=True)
+        served = AnyModal.from_pretrained(tmp_path, device="cpu")
+        kept = AnyModal.from_pretrained(tmp_path)
+    assert not [each for each in told if "bfloat16" in str(each.message)]
+    part = nn.Linear(1, 1).bfloat16()  # as a decoder that is opened later
+    widen_for(torch.device("cpu"), part)
+    assert precisions(part) == {torch.bfloat16 if native else torch.float32}
+    if native:  # as the files have them
+        assert precisions(served) == precisions(kept)
+        assert precisions(chatting.language.model) == {torch.bfloat16}
+    else:
+        assert torch.bfloat16 in precisions(kept)
+        assert precisions(served) == {torch.float32}
+        assert precisions(chatting) == {torch.float32}
+    if not native:
+        for given in ({"": None}, {"": torch.bfloat16}):  # auto and bfloat16
+            with pytest.warns(UserWarning, match="no instructions for.* give dtype=float32"):
+                place(kept, given, {"": torch.device("cpu")})
+            assert precisions(kept.language.model) == {torch.bfloat16}
 
 
 def test_a_precision_by_part(folder: Path) -> None:
