@@ -262,7 +262,14 @@ def test_every_system_is_here() -> None:
     assert SMALL.keys() == set(SYSTEMS)
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+SLOW = {"nextgpt", "onellm"}
+"""Systems of many stages."""
+
+
+@pytest.mark.parametrize(
+    "system",
+    [pytest.param(each, marks=[pytest.mark.extended] * (each in SLOW)) for each in SYSTEMS],
+)
 def test_a_system_trains_and_answers(
     system: str, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

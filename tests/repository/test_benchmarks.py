@@ -157,18 +157,23 @@ WITH_TOOLS = {
 
 SLOW = {
     "alignment.py",
+    "costs.py",
+    "embedding.py",
+    "first_token.py",
     "fusions.py",
     "grouping.py",
     "growth.py",
     "heads.py",
     "memory.py",
+    "processor.py",
     "real_files.py",
+    "rows.py",
     "serving.py",
     "serving_soak.py",
     "startup.py",
     "turn.py",
 }
-"""Those that take over ten seconds even at their smallest."""
+"""Those that take long even at their smallest."""
 
 
 @pytest.fixture(scope="module")

@@ -170,6 +170,7 @@ def test_its_files_are_trained_on_and_talked_about(model: AnyModal, tmp_path: Pa
     assert model.chat([path, QUESTION], max_new_tokens=2).role == "assistant"
 
 
+@pytest.mark.extended  # slow
 def test_it_is_chatted_with_from_where_one_works(tmp_path: Path) -> None:
     """By the command itself, with a module that lies in the folder and isn't installed."""
     shutil.copy(REPOSITORY / "examples" / "touch.py", tmp_path / "felt_touch.py")
