@@ -45,7 +45,9 @@ class BatchedMuon(Muon):
             for (shape, _), pairs in updates.items():
                 rate = _adjust_lr(group["lr"], group["adjust_lr_fn"], shape)
                 stacked = torch.stack([update for _, update in pairs])
-                orthogonal = orthogonalize(stacked, group["ns_coefficients"], group["ns_steps"])
+                orthogonal = orthogonalize(
+                    stacked, group["ns_coefficients"], group["ns_steps"], group["eps"]
+                )
                 for (matrix, _), change in zip(pairs, orthogonal, strict=True):
                     matrix.mul_(1 - group["lr"] * group["weight_decay"])
                     matrix.add_(change, alpha=-rate)
@@ -53,7 +55,7 @@ class BatchedMuon(Muon):
 
 
 def orthogonalize(
-    matrices: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float = 1e-7
+    matrices: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float
 ) -> Tensor:
     """Matrices with the same singular vectors and singular values of about one.
 
