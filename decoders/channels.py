@@ -33,7 +33,7 @@ class FirstFrameFamily(Family):
         slots = {FIRST: ReferenceSlot(FIRST, Image)}
         return FurtherChannels(self, slots, roles) if roles else None
 
-    def fill_with_zeros(self) -> None:
+    def prepare_networks(self) -> None:
         """Give denoisers zeros on the channels that a call leaves out, as long as they are."""
         for network in self.networks:
             hook = partial(_fill, axis=self.channel_axis)

@@ -37,7 +37,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "12913f35248fc5a5", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "bc5ca121c4cab1b7", ("anymodal.decoders.families", "anymodal.types")
+        1, "f3e5d6fa4be48f65", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "a60f7dfa9cefeb7b", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
@@ -45,7 +45,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.decoders.choosing": PartVersion(
         1, "3f033b6645dd5457", ("anymodal.decoders.retrieval", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "6ee691578199f891", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "8b4031c428106eac", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
         1, "4353717fad6da45b", ("anymodal.decoders", "anymodal.media")
     ),

@@ -124,6 +124,10 @@ class Family(ABC):
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
 
+    def maker_of(self, pipeline: Pipeline) -> Pipeline:
+        """The pipeline that makes media in the place of a published one; here that itself."""
+        return pipeline
+
     @classmethod
     def check(cls, parts: Collection[str]) -> None:
         """Refuse pipelines by the parts that they have, which is known before a weight is read.

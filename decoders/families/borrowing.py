@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,10 @@ class Borrowing(Family):
     """
 
     published: Pipeline
+
+    @abstractmethod
+    def maker_of(self, pipeline: Pipeline) -> Pipeline:
+        """The pipeline of captions alone, over the published one's parts."""
 
     def borrow(
         self,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from anymodal.decoders.families.latents import latent_channels
 from anymodal.decoders.families.videos import Frames
 from anymodal.decoders.pipeline import Pipeline
 from anymodal.types import Conditioning
@@ -59,7 +60,12 @@ class Causal(Frames):
         self.media_shape = (3, frames, *size)
         #: The latents' frames, height and width.
         self.grid = ((frames - 1) // compression + 1, size[0] // factor, size[1] // factor)
-        self.latent_shape = (int(pipeline.transformer.config.in_channels), *self.grid)
+        self.num_channels = latent_channels(pipeline.vae)
+        self.latent_shape = (self.num_channels, *self.grid)
+        self.prepare_networks()
+
+    def prepare_networks(self) -> None:
+        """Change the networks, once the latents' size is known; here they stay as they are."""
 
     @property
     def side_step(self) -> int:

@@ -39,6 +39,7 @@ class CogVideoX(Causal):
         width: int | None = None,
         fps: float = 8.0,
     ) -> None:
+        pipeline = self.maker_of(pipeline)
         config, factor = pipeline.transformer.config, int(pipeline.vae_scale_factor_spatial)
         if config.patch_size_t is not None:
             raise ValueError(
@@ -56,7 +57,6 @@ class CogVideoX(Causal):
             step=factor * int(config.patch_size),
             group=2 * compression,  # an even number of latent frames is decoded to more frames
         )
-        self.num_channels = int(pipeline.vae.config.latent_channels)
         self.latent_shape = (self.grid[0], self.num_channels, *self.grid[1:])
 
     def check_size(self, height: int | None, width: int | None, frames: int | None) -> None:
@@ -118,16 +118,8 @@ class CogVideoXImageToVideo(Borrowing, FirstFrameFamily, CogVideoX):
 
     channel_axis = 2
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        frames: int | None = None,
-        height: int | None = None,
-        width: int | None = None,
-        fps: float = 8.0,
-    ) -> None:
-        super().__init__(self.borrow(_CogVideoXClips, pipeline), frames, height, width, fps)
-        self.fill_with_zeros()
+    def maker_of(self, pipeline: Pipeline) -> Pipeline:
+        return self.borrow(_CogVideoXClips, pipeline)
 
     def further_channels(self, references: Sequence[EncodedReference], like: Tensor) -> Tensor:
         """The latents (T, C, h, w) of a clip that has the first frame alone."""

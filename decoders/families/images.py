@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from anymodal.decoders.families.base import Family, attend_all, center_crop_square, to_bytes
+from anymodal.decoders.families.latents import latent_channels
 from anymodal.decoders.pipeline import Network, Pipeline
 from anymodal.decoders.references import SOURCE
 from anymodal.media import Image, Media
@@ -33,10 +34,7 @@ class SquareImages(Family):
                 f"size={size}, but {type(pipeline).__name__} makes pictures of a multiple of "
                 f"{factor} pixels; change size"
             )
-        # Not the network's own channels, among which references may be.
-        config = pipeline.vae.config
-        channels = int(config.get("latent_channels") or config.z_dim)
-        self.latent_shape = (channels, *[self.size // factor] * 2)
+        self.latent_shape = (latent_channels(pipeline.vae), *[self.size // factor] * 2)
         self.media_shape = (3, self.size, self.size)
 
     def prepare(self, media: Media) -> Tensor:

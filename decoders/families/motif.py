@@ -67,9 +67,6 @@ class MotifVideo(FirstFrameFamily, Causal):
             factor=factor,
             step=factor * int(config.patch_size),
         )
-        self.num_channels = int(pipeline.vae.config.z_dim)
-        self.latent_shape = (self.num_channels, *self.grid)
-        self.fill_with_zeros()
 
     @property
     def width(self) -> int:

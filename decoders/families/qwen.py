@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers import QwenImagePipeline
@@ -45,6 +45,7 @@ class QwenImage(Patches):
     max_tokens = 512
 
     def __init__(self, pipeline: Pipeline, size: int = 1024) -> None:
+        pipeline = self.maker_of(pipeline)
         super().__init__(pipeline, pipeline.transformer, size)
         if self.latent_shape[1] % 2:
             raise ValueError(
@@ -141,11 +142,11 @@ class QwenImageEdit(Borrowing, QwenImage):
     max_tokens = 1024
     sees_references = True
 
-    def __init__(self, pipeline: Pipeline, size: int = 1024) -> None:
+    def maker_of(self, pipeline: Pipeline) -> Pipeline:
         maker: Any = self.borrow(QwenImagePipeline, pipeline, without=["processor"])
         maker.prompt_template_encode = pipeline.prompt_template_encode
         maker.prompt_template_encode_start_idx = pipeline.prompt_template_encode_start_idx
-        super().__init__(maker, size)
+        return cast(Pipeline, maker)
 
     def reference_mechanism(self, roles: Sequence[str]) -> ReferenceMechanism | None:
         slots = {SOURCE: ReferenceSlot(SOURCE, Image, MOST_PICTURES)}

@@ -54,6 +54,7 @@ class Wan(Causal):
         fps: float = 16.0,
         low_noise_guidance: float | None = None,
     ) -> None:
+        pipeline = self.maker_of(pipeline)
         _check_networks(pipeline)
         if low_noise_guidance is not None:
             if pipeline.transformer_2 is None:
@@ -171,15 +172,7 @@ class WanImageToVideo(Borrowing, FirstFrameFamily, Wan):
         )
     }
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        frames: int = 81,
-        height: int = 480,
-        width: int = 832,
-        fps: float = 16.0,
-        low_noise_guidance: float | None = None,
-    ) -> None:
+    def maker_of(self, pipeline: Pipeline) -> Pipeline:
         if pipeline.config.expand_timesteps:
             raise ValueError(
                 "this Wan 2.2 5B is opened as WanPipeline, which its folder names, with "
@@ -187,11 +180,7 @@ class WanImageToVideo(Borrowing, FirstFrameFamily, Wan):
             )
         settings = {"boundary_ratio": pipeline.config.boundary_ratio}
         without = ("image_encoder", "image_processor")
-        maker = self.borrow(_WanClips, pipeline, without, **settings)
-        super().__init__(maker, frames, height, width, fps, low_noise_guidance)
-        self.num_channels = int(pipeline.vae.config.z_dim)
-        self.latent_shape = (self.num_channels, *self.grid)
-        self.fill_with_zeros()
+        return self.borrow(_WanClips, pipeline, without, **settings)
 
     def encode_reference(self, batch: Tensor) -> Tensor:
         """Latents (B, C, T, h, w) of frames (B, 3, 1, H, W) with grey ones behind them."""
