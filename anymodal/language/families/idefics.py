@@ -82,10 +82,18 @@ class NamedTileReader(TileReader):
         yield _AROUND
 
     def features(self, tiles: Tensor) -> Tensor:
-        output = self.model.model.get_image_features(tiles[None], return_dict=True)
-        joined: Tensor = output.pooler_output[0]
-        tokens: Tensor = joined.unflatten(0, (len(tiles), -1))
-        return tokens
+        return read_tiles(self.model, tiles)
+
+
+def read_tiles(model: PreTrainedModel, tiles: Tensor) -> Tensor:
+    """Soft tokens (N, K, D) of tiles (N, 3, S, S), by the model's own tower and connector.
+
+    transformers' own way around these drops tiles of zeros, which a plan has no values to find by;
+    here none is there to fill up a batch.
+    """
+    inner: Any = model.model
+    tokens: Tensor = inner.connector(inner.vision_model(pixel_values=tiles).last_hidden_state)
+    return tokens
 
 
 def _fit_longest(height: int, width: int, longest: int) -> tuple[int, int]:
@@ -176,8 +184,7 @@ class TimedFrameReader(FrameReader):
 
     def read(self, batch: Sequence[Tensor]) -> Sequence[Tensor]:
         frames = torch.cat([*batch])
-        output = self.model.model.get_image_features(frames[None], return_dict=True)
-        tokens = output.pooler_output[0].unflatten(0, (len(frames), -1))
+        tokens = read_tiles(self.model, frames)
         return [each.flatten(0, 1) for each in tokens.split([len(clip) for clip in batch])]
 
 
