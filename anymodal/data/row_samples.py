@@ -98,6 +98,12 @@ class RowSamples(Source[SampleT_co]):
         except ValueError as error:
             place = self.rows.place(range(len(self))[index])
             raise ValueError(f"{place}: {error}") from error
+        except OSError as error:
+            if error.strerror is None:
+                raise
+            place = self.rows.place(range(len(self))[index])
+            # Python makes it the subclass of its number, such as FileNotFoundError.
+            raise OSError(error.errno, f"{place}: {error.strerror}", error.filename) from error
         if files := [each.file for each in media_in(sample) if each.file is not None]:
             place = self.rows.place(range(len(self))[index])
             for file in files:

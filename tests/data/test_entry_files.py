@@ -82,6 +82,22 @@ def test_an_entry_s_error_names_its_line(tmp_path: Path) -> None:
         data[1]
 
 
+def test_a_missing_file_is_named_with_its_line(tmp_path: Path) -> None:
+    rows = f'{LINE}\n{{"image": "gone.png", "caption": "a"}}\n'
+    data = Conversations(write(tmp_path / "a.jsonl", rows))
+    with pytest.raises(FileNotFoundError, match=r"a\.jsonl, line 2: no such file.*gone\.png"):
+        data[1]
+
+
+def test_a_caption_that_is_no_number_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "0.png").touch()
+    rows = '{"image": "0.png", "caption": NaN}\n{"instruction": NaN, "output": "x"}\n'
+    data = Conversations(write(tmp_path / "a.jsonl", rows))
+    for index in range(2):
+        with pytest.raises(ValueError, match=f"line {index + 1}: .* is nan; give a text"):
+            data[index]
+
+
 def test_bytes_and_surrogates_that_no_tokenizer_takes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

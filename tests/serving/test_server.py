@@ -128,8 +128,10 @@ def test_a_body_that_is_too_large_is_refused(url: str, chunked: bool) -> None:
 def test_unknown_paths_models_and_methods(url: str) -> None:
     assert ask(url, CHAT, {**HELLO, "model": "../../etc"}).error["code"] == "model_not_found"
     assert ask(url, CHAT, {**HELLO, "model": "../../etc"}).status == 404
-    assert ask(url, "/v1/nothing").status == 404 and ask(url, "/v1/nothing").error["message"]
-    assert ask(url, CHAT).status == 405
+    answer = ask(url, "/v1/nothing")
+    assert answer.status == 404 and "no endpoint /v1/nothing; /open" in answer.error["message"]
+    answer = ask(url, CHAT)
+    assert answer.status == 405 and "takes no GET, but POST" in answer.error["message"]
     assert "/v1/chat/completions" in ask(url, "/openapi.json").json["paths"]
 
 
@@ -154,6 +156,14 @@ def test_other_endpoints_refuse_too(url: str) -> None:
         ask(url, "/v1/embeddings", {"model": "nano", "input": [image("/etc/passwd")]}).status == 400
     )
     assert ask(url, "/v1/embeddings", {"model": "nano", "input": []}).status == 400
+    no_object = ask(url, CHAT, ["x"])
+    assert (
+        no_object.status == 400 and "Content-Type: application/json" in no_object.error["message"]
+    )
+    search = ask(url, "/v1/responses", {"model": "nano", "input": "x",
+                                        "tools": [{"type": "web_search"}]})  # fmt: skip
+    assert search.status == 400 and search.error["param"] == "tools.0"
+    assert "'web_search'; served are 'function', 'image_generation'" in search.error["message"]
 
 
 def test_health_and_metrics(url: str) -> None:

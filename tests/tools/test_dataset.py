@@ -134,6 +134,21 @@ def test_what_can_not_be_written_is_refused(tmp_path: Path) -> None:
         Converter(open_data(tmp_path / "c.jsonl")).write(str(tmp_path / "c.csv"))
 
 
+def test_of_a_row_that_can_not_be_written_is_told_which(tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes(PICTURES[0].encode(".png"))
+    rows = [{"caption": "a", "image": "0.png"}, {"caption": "b", "image": "gone.png"}]
+    (tmp_path / "a.jsonl").write_text(lines(rows))
+    for out in ("a.tar", "a.parquet", "b.jsonl", "folder"):
+        with pytest.raises(ValueError, match=r"^a\.jsonl, line 2: [Nn]o such file.*gone\.png"):
+            Converter(open_data(tmp_path / "a.jsonl"), "packed").write(str(tmp_path / out))
+    mixed = [*[{"images": ["0.png"]}] * 3, {"images": None}, {"images": "0.png"}]
+    for number, row in enumerate(mixed):
+        row["messages"] = talk("<image>a", str(number))
+    (tmp_path / "m.jsonl").write_text(lines(mixed))
+    with pytest.raises(ValueError, match="row 4 has '0.png' under 'images', of another type"):
+        Converter(open_data(tmp_path / "m.jsonl")).write(str(tmp_path / "m.parquet"))
+
+
 # ---- Parts -------------------------------------------------------------------------------------
 
 

@@ -227,7 +227,7 @@ def test_files_that_change_after_the_cache_was_filled(
         logging.getLogger("anymodal").removeHandler(handler)
     said = capfd.readouterr().err
     assert "sample 1: entries.json, entry 1: 1.wav" in said and "stands in for it" in said
-    assert "sample 3: no such file" in said
+    assert "sample 3: entries.json, entry 3: no such file" in said
 
 
 def test_the_default_number_of_workers_fits_machine_and_data(

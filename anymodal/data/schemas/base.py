@@ -71,8 +71,9 @@ def text_of(value: object, name: str) -> str:
     """A value as text, where it is a text or a number.
 
     Raises:
-        ValueError: if it is neither.
+        ValueError: if it is neither, or NaN.
     """
-    if not isinstance(value, str | int | float) or isinstance(value, bool):
+    is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
+    if not is_text or value != value:  # NaN, which tables have where nothing was
         raise ValueError(f"{name} is {value!r}; give a text, if an empty one")
     return str(value)

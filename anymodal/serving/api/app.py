@@ -27,7 +27,7 @@ from anymodal.serving.api import (
     transcriptions,
     videos,
 )
-from anymodal.serving.api.errors import api_error, validation_error
+from anymodal.serving.api.errors import ApiError, api_error, no_endpoint, validation_error
 from anymodal.serving.api.middleware import Gate
 from anymodal.serving.api.settings import ServerSettings
 from anymodal.serving.api.state import ServerState
@@ -88,5 +88,7 @@ async def _body_error(_: Request, error: Any) -> Response:
     return validation_error(error.errors()).response()
 
 
-async def _http_error(_: Request, error: Any) -> Response:
+async def _http_error(request: Request, error: Any) -> Response:
+    if not isinstance(error, ApiError) and error.status_code in (404, 405):
+        return no_endpoint(request.method, request.url.path, error).response()
     return api_error(error).response()

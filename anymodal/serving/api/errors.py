@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from anymodal.config.printable import printable
 from anymodal.serving.errors import (
     ContentFilterError,
     DeadlineError,
@@ -103,6 +104,16 @@ def _fault(error: BaseException) -> ApiError:
     return ApiError(500, f"the server failed on this request; its log has it as {number}", SERVER)
 
 
+def no_endpoint(method: str, path: str, error: HTTPException) -> ApiError:
+    """The error of a path, or a method of one, that isn't served."""
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another method")
+        text = f"{printable(path)} takes no {printable(method)}, but {allowed}"
+    else:
+        text = f"there is no endpoint {printable(path)}; /openapi.json lists all that there are"
+    return ApiError(error.status_code, text, headers=error.headers)
+
+
 def unsupported(name: str, advice: str = "leave it out") -> PydanticCustomError:
     """The error of a field that this server knows and doesn't serve."""
     text = f"{name!r} isn't supported by this server; {advice}"
@@ -119,5 +130,11 @@ def validation_error(errors: Sequence[Mapping[str, Any]]) -> ApiError:
         return ApiError(400, f"there is no field {param!r}", INVALID, param, "unknown_field")
     if error["type"] == "json_invalid":
         return ApiError(400, "the body is no JSON", INVALID, None, "json_invalid")
+    if param is None and error["type"] == "model_attributes_type":
+        text = "the body is no JSON object; send one, with Content-Type: application/json"
+        return ApiError(400, text, INVALID, None, error["type"])
+    if error["type"] == "union_tag_invalid":
+        text = f"{param} is of type {context['tag']!r}; served are {context['expected_tags']}"
+        return ApiError(400, text, INVALID, param, "unsupported")
     text = error["msg"] if "param" in context or param is None else f"{param}: {error['msg']}"
     return ApiError(400, text, INVALID, param, error["type"])

@@ -93,7 +93,9 @@ async def _uploads(form: FormData, file_fields: Mapping[str, int]) -> list[Uploa
         field = name.removesuffix("[]")
         if isinstance(value, UploadFile):
             if field not in file_fields:
-                raise ApiError(400, f"there is no file field {field[:80]!r}", param=field[:80])
+                known = ", ".join(map(repr, file_fields))
+                text = f"there is no file field {field[:80]!r}; leave it out (files are {known})"
+                raise ApiError(400, text, param=field[:80])
             uploads.append(Upload(field, await value.read()))
         elif field in file_fields:
             raise ApiError(400, f"{field!r} is a file; send it with a file name", param=field)

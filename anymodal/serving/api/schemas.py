@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
@@ -343,6 +343,9 @@ class ImageToolBody(BaseModel):
     type: Literal["image_generation"]
 
 
+ResponseTool = Annotated[ResponseFunctionBody | ImageToolBody, Field(discriminator="type")]
+
+
 class ResponseTextBody(BaseModel):
     """Options of a response's text."""
 
@@ -365,7 +368,7 @@ class ResponseBody(ChoiceBody, SamplingBody, MediaBody):
     input: str | list[dict[str, Any]] = Field(description="A text, or messages and images.")
     instructions: str | None = Field(None, description="A system message before the input.")
     max_output_tokens: int | None = Field(None, description="The longest reply.")
-    tools: list[ResponseFunctionBody | ImageToolBody] | None = Field(
+    tools: list[ResponseTool] | None = Field(
         None, max_length=128, description="Functions that the reply may call."
     )
     tool_choice: Literal["none", "auto"] | None = None

@@ -14,7 +14,7 @@ from anymodal.data.row_samples import RowSamples
 from anymodal.media import Limits, Media
 from anymodal.media.base import kind_of_suffix
 from anymodal.tools.dataset.media_values import bytes_of, data_url, map_media
-from anymodal.tools.dataset.statistics import Sample
+from anymodal.tools.dataset.statistics import Sample, readable
 from anymodal.tools.dataset.writers import (
     WRITERS,
     json_text,
@@ -71,8 +71,8 @@ class Converter:
 
         Raises:
             ValueError: for a name of no container, one that is there already, or a row that can't
-                be read, with its place.
-            OSError: if a file can't be read or written.
+                be read, or whose media can't, with its place.
+            OSError: if a file can't be written.
         """
         suffix = suffix_of(out)
         if suffix not in ("", *TABLES):
@@ -153,7 +153,10 @@ class Converter:
         return self.source.entry(number)
 
     def _bytes(self, value: object) -> tuple[bytes, str]:
-        return bytes_of(value, self._home, self.limits)
+        try:
+            return bytes_of(value, self._home, self.limits)
+        except OSError as error:  # of a row, where one of writing is of the output
+            raise ValueError(readable(error)) from error
 
     def _file(self, data: bytes, suffix: str, home: Path) -> str:
         """Write a medium that a row held to a file of its own; its name."""

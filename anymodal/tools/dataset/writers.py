@@ -82,7 +82,7 @@ def write_arrow(path: Path, rows: Iterable[Row]) -> None:
     """Write Arrow, or Parquet by its name; the first rows tell the columns' types.
 
     Raises:
-        ValueError: if pyarrow isn't installed, or a later row has other types.
+        ValueError: if pyarrow isn't installed, or a row has other types than those before it.
     """
     try:
         import pyarrow
@@ -92,7 +92,8 @@ def write_arrow(path: Path, rows: Iterable[Row]) -> None:
     batches = _batches(rows)
     first = next(batches, [])
     columns = dict.fromkeys(key for row in first for key in row)
-    schema = pyarrow.table({key: [row.get(key) for row in first] for key in columns}).schema
+    types = {key: _column_type([row.get(key) for row in first], key) for key in columns}
+    schema = pyarrow.schema(types)
     is_parquet = suffix_of(path.name) in (".parquet", ".pq")
     with replacing(path) as temporary:
         out: Any = (
@@ -115,6 +116,27 @@ def write_arrow(path: Path, rows: Iterable[Row]) -> None:
                         f"{len(first)}: {error}; write JSON Lines instead"
                     ) from None
                 written += len(batch)
+
+
+def _column_type(values: Sequence[object], column: str) -> Any:
+    """The Arrow type of a column, or an error with the first row that has another one."""
+    import pyarrow
+
+    try:
+        return pyarrow.infer_type(values)
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
+        fits, breaks = 0, len(values)  # rows up to `fits` have one type, up to `breaks` not
+        while breaks - fits > 1:
+            middle = (fits + breaks) // 2
+            try:
+                pyarrow.infer_type(values[:middle])
+                fits = middle
+            except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
+                breaks = middle
+        raise ValueError(
+            f"row {fits} has {printable(repr(values[fits]))} under {column!r}, of another type "
+            f"than the rows before it ({error}); write JSON Lines instead"
+        ) from None
 
 
 def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
