@@ -12,7 +12,14 @@ import torch
 from torch import nn
 
 from anymodal.composition.shape import Config
-from anymodal.io.recorded import OPENS, Recorded, UnknownArgument, construction_of, is_opened
+from anymodal.io.recorded import (
+    OPENS,
+    Recorded,
+    UnknownArgument,
+    construction_of,
+    drop_published,
+    is_opened,
+)
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
@@ -208,7 +215,7 @@ def opening_node(part: object, label: str) -> Node:
         if (key in parameters or (anything and value is not None))
         and not isinstance(value, UnknownArgument | Recorded)
     }
-    arguments.pop("revision", None)  # of what is published; these files are not
+    drop_published(part, arguments)
     arguments.pop(next(iter(parameters)), None)
     if "dtype" in parameters and isinstance(part, nn.Module):
         kinds = {weight.dtype for weight in part.parameters() if weight.is_floating_point()}

@@ -18,7 +18,7 @@ from anymodal.decoders.deferred import DeferredDecoder, interface
 from anymodal.io import checkpoint
 from anymodal.io.checkpoint import CONFIG, WEIGHTS
 from anymodal.io.fingerprints import weights_fingerprint
-from anymodal.io.recorded import OPENS, is_cast, is_changed, is_opened
+from anymodal.io.recorded import OPENS, drop_published, is_cast, is_changed, is_opened
 from anymodal.io.sources import REPOSITORY, write_card
 from anymodal.io.training_records import write_stages
 from anymodal.language.token_names import check_name
@@ -211,7 +211,7 @@ def _save_part(part: WithFiles, node: Node, folder: Path, label: str) -> None:
         settings = opening_node(part, label)
         node.clear()
         node.update(settings)
-    node.pop("revision", None)
+    drop_published(part, node)
     node[next(iter(inspect.signature(getattr(type(part), OPENS)).parameters))] = (
         f"{configuration.HERE}/{label}"
     )

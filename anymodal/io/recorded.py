@@ -7,7 +7,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -42,7 +42,13 @@ class Recorded:
     """A part that records how it was built: by its constructor, or by a `from_pretrained`.
 
     Arguments are kept as far as a configuration can say them: plain values and other such parts.
+
+    Attributes:
+        of_published: arguments of `from_pretrained` that mean published files, and nothing of those
+            that the part itself saves.
     """
+
+    of_published: ClassVar[tuple[str, ...]] = ("revision",)
 
     def __new__(cls, *args: object, **kwargs: object) -> Self:
         part = super().__new__(cls)
@@ -125,6 +131,12 @@ def construction_of(part: object) -> Construction | None:
         return None
     method, arguments, *fingerprints = vars(part)["_construction"]
     return Construction(type(part), arguments, method, *fingerprints)
+
+
+def drop_published(part: object, arguments: dict[str, Any]) -> None:
+    """Leave out what a part's own files, once it has saved them, aren't opened with."""
+    for name in getattr(part, "of_published", Recorded.of_published):
+        arguments.pop(name, None)
 
 
 def is_opened(part: object) -> bool:

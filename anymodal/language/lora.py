@@ -100,6 +100,8 @@ def merge_lora(model: PreTrainedModel) -> None:
             setattr(model.get_submodule(parent), child, module.get_base_layer())
     if hasattr(model, "peft_config"):
         del model.peft_config
+    # As transformers notes it where it loads adapters; it would save nothing else afterwards.
+    model._hf_peft_config_loaded = False
 
 
 def _move_hooks(source: nn.Module, target: nn.Module) -> None:

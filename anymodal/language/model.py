@@ -62,6 +62,9 @@ class LanguageModel(Recorded, LanguageNetwork):
             can't be computed here as its own are.
     """
 
+    # What is saved are the weights of both, as any other folder's.
+    of_published = ("revision", "gguf_file", "adapter")
+
     def __init__(
         self,
         model: PreTrainedModel,
@@ -134,6 +137,7 @@ class LanguageModel(Recorded, LanguageNetwork):
         chat_template: str | None = None,
         revision: str | None = None,
         gguf_file: str | None = None,
+        adapter: str | None = None,
         weights: bool = True,
     ) -> LanguageModel:
         """Load a model folder, a hub repository or a GGUF file; code in it is never run.
@@ -149,6 +153,8 @@ class LanguageModel(Recorded, LanguageNetwork):
             chat_template: in Jinja, instead of the tokenizer's own.
             revision: the hub revision to pin.
             gguf_file: which GGUF file of the folder or repository.
+            adapter: one that the checkpoint has in a folder beside its model, to be merged
+                (`vision` or `speech` of Phi-4-multimodal); None for the model without.
             weights: without them, the model is on the meta device and no weight is read. What is
                 to be quantised then has the shapes and dtypes that it was saved in, and says
                 `quantize`.
@@ -156,8 +162,9 @@ class LanguageModel(Recorded, LanguageNetwork):
         Raises:
             ValueError: if it is no causal language model, or one whose scores can't be computed
                 here as its own are (`probes.measure_finish`); if the model and its tokenizer do not
-                belong together, weights are missing or damaged, or nothing here can quantise.
-            OSError: if there is no such folder or repository.
+                belong together, weights are missing or damaged, or nothing here can quantise; if
+                its family has no such adapter, or it would be merged into quantised weights.
+            OSError: if there is no such folder or repository, or it lacks the adapter.
             ImportError: if it is a GGUF file, and the package gguf isn't there.
         """
         parts = open_pretrained(
@@ -166,6 +173,7 @@ class LanguageModel(Recorded, LanguageNetwork):
             dtype=dtype,
             quantize=quantize,
             gguf_file=gguf_file,
+            adapter=adapter,
             weights=weights,
         )
         language = cls._of(parts, lora, chat_template)

@@ -36,6 +36,7 @@ from anymodal.io.sources import (
 from anymodal.language import gguf_files
 from anymodal.language.families.base import Checkpoint, MediaReader
 from anymodal.language.families.table import MULTIMODAL_FAMILIES
+from anymodal.language.published_adapters import published_adapter
 
 Bits = Literal["8bit", "4bit"]
 DType = str | torch.dtype | None
@@ -64,21 +65,34 @@ def open_pretrained(
     dtype: DType = None,
     quantize: Bits | None = None,
     gguf_file: str | None = None,
+    adapter: str | None = None,
     weights: bool = True,
 ) -> PretrainedModelParts:
     """Load a model and its tokenizer; see `LanguageModel.from_pretrained`."""
+    if adapter is not None and quantize is not None:
+        raise ValueError(
+            f"the adapter {adapter!r} can't be merged into quantised weights; open the model "
+            "without `quantize`, save it (save_pretrained), and quantise that folder"
+        )
     if (file := _gguf(path_or_name, revision, gguf_file)) is not None:
+        if adapter is not None:
+            raise ValueError(f"adapter={adapter!r}: {file} has none beside it; leave `adapter` out")
         return _open_gguf(file, dtype, quantize, weights)
     config = _config(path_or_name, revision)
     _check_kind(path_or_name, config)
     family = MULTIMODAL_FAMILIES.get(config.model_type)
     reads_media = family is not None and family.reads_media
+    added = None
+    if adapter is not None:
+        added = published_adapter(adapter, path_or_name, revision, config.model_type, family)
     files = _FILES if weights else [_FILES[0], _FILES[-1]]
     files = [*files, _MEDIA_FILES] if reads_media else files
     readers: Sequence[MediaReader] = ()
     with explain_load_errors(_WHAT, path_or_name, revision, files):
         if weights:
             model = _read_model(path_or_name, revision, dtype, quantize, config.model_type)
+            if added is not None:
+                added.merge(model)
         else:
             model = _on_meta_device(config, dtype)
         tokenizer = AutoTokenizer.from_pretrained(

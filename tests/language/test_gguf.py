@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anymodal import cli
+from anymodal.config.yaml_files import parse_yaml
 from anymodal.io.checkpoint import read_manifest
 from anymodal.language.model import LanguageModel
+from anymodal.model import AnyModal
 from tests.support import gguf_models
 
 if importlib.util.find_spec("gguf") is None:
@@ -63,6 +65,11 @@ def test_it_is_found_by_file_by_folder_or_by_name(folder: Path, tmp_path: Path) 
             LanguageModel.from_pretrained(str(name), gguf_file=file, weights=False).metadata()
             == opened.metadata()
         )
+    saved = tmp_path / "saved"
+    AnyModal(opened, None, {}).save_pretrained(saved, with_parts=True)
+    node = parse_yaml((saved / "config.yaml").read_text("utf-8"), "config.yaml")["language"]
+    assert "gguf_file" not in node and Path(node["path_or_name"]).name == "language"
+    LanguageModel.from_pretrained(str(saved / "language"))
     (tmp_path / "b.gguf").touch()
     with pytest.raises(ValueError, match=r"several models; give gguf_file: .*a\.gguf"):
         LanguageModel.from_pretrained(str(tmp_path))

@@ -151,6 +151,8 @@ class MultimodalFamily(ABC):
         reads_media: whether its checkpoints have settings of media; some are of text alone, whose
             layers want what only a family tells them.
         unread: why media of a class aren't read, and what to do, where somebody may expect it.
+        adapters: folders of adapters that its checkpoints have beside the model, by the names that
+            they are asked for by.
     """
 
     num_axes: ClassVar[int] = 1
@@ -159,6 +161,7 @@ class MultimodalFamily(ABC):
     reads_across: ClassVar[bool] = False
     reads_media: ClassVar[bool] = True
     unread: ClassVar[Mapping[type[Media], str]] = {}
+    adapters: ClassVar[Mapping[str, str]] = {}
 
     def variant(self, config: Any) -> MultimodalFamily:
         """The family of a model with such a configuration, where its models differ in the above."""

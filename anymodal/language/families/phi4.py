@@ -259,9 +259,12 @@ class SpeechReader(SoundReader):
 
 
 class Phi4Multimodal(AutoFamily):
-    """Phi-4-multimodal, without the adapters that its checkpoint has beside the model."""
+    """Phi-4-multimodal. Its checkpoint has an adapter for pictures, with sounds or without, and one
+    for sounds; one of them may be merged as it is opened.
+    """
 
     unread: ClassVar[Mapping[type[Media], str]] = {Video: NO_CLIPS}
+    adapters: ClassVar[Mapping[str, str]] = {"vision": "vision-lora", "speech": "speech-lora"}
 
     @property
     def auto_class(self) -> Any:
