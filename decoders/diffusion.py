@@ -407,7 +407,7 @@ class DiffusionDecoder(HeldPipeline):
         return [[each for each in item if each.role in roles] for item in references]
 
     def _starts(self, references: References, is_weaker: bool) -> list[StartLatents | None]:
-        """What each item starts from: its first source, where it has one and a mask or strength."""
+        """Each item's start: its first source, where it has one and a mask or strength."""
         starts: list[StartLatents | None] = []
         for item in references:
             source, mask = first_of(item, SOURCE), first_of(item, MASK)

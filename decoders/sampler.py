@@ -106,7 +106,7 @@ def _make_batch(denoiser: Denoiser, request: SamplingRequest, progress: Progress
 
 
 def _start_of(starts: Sequence[StartLatents], settings: Mapping[str, Any]) -> NoisedStart | None:
-    """What a batch starts from: all of its items, or none."""
+    """The start of a batch: of all of its items, or of none."""
     if not starts:
         return None
     masks = [each.mask for each in starts if each.mask is not None]

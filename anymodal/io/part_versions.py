@@ -35,7 +35,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.encoders.universal": PartVersion(
         1, "74abb48ebee89ea4", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
-    "anymodal.language.families": PartVersion(1, "f79a13a64ae7052c", ("anymodal.encoders",)),
+    "anymodal.language.families": PartVersion(1, "c7f47a2544863aad", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
         1, "f3e5d6fa4be48f65", ("anymodal.decoders.families", "anymodal.types")
     ),

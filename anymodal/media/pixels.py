@@ -112,7 +112,7 @@ class DecodedImage:
         return grey
 
     def transparency(self) -> NDArray[np.uint8] | None:
-        """How clear each pixel is (H, W), 255 where nothing is seen; None where all are solid."""
+        """Transparency of each pixel (H, W), 255 where it is clear; None where all are solid."""
         if self.mode in ("I", *_DEEP):
             has_any = isinstance(self.picture.info.get("transparency"), int)
         else:

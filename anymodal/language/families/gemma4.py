@@ -194,25 +194,16 @@ class BudgetClipReader(BudgetReader):
         yield self.closing
 
 
-class HearingReader(SoundReader):
-    """Reads sounds, a soft token for each four frames of a spectrogram.
+class MarkedSoundReader(SoundReader):
+    """A reader of sounds whose soft tokens stand between two marks.
 
     Args:
         model: the language model.
-        extractor: makes spectrograms.
-        tokens: what stands before, for and behind a soft token.
+        extractor: prepares sounds.
+        tokens: the mark before soft tokens, their placeholder, and the mark behind them.
     """
 
-    extractor_class: ClassVar[Any] = Gemma4AudioFeatureExtractor
-    names = (
-        *("feature_extractor_type", "feature_size", "sampling_rate", "padding_value"),
-        *("return_attention_mask", "padding_side", "frame_length_ms", "hop_length_ms"),
-        *("min_frequency", "max_frequency", "preemphasis", "preemphasis_htk_flavor"),
-        *("fft_overdrive", "dither", "input_scale_factor", "mel_floor", "per_bin_mean"),
-        *("per_bin_stddev", "frame_length", "hop_length", "fft_length"),
-    )
-    max_samples = 480_000
-    """That transformers' extractor cuts a sound to by default."""
+    extractor_class: ClassVar[Any]
 
     def __init__(
         self,
@@ -223,6 +214,21 @@ class HearingReader(SoundReader):
         super().__init__(model, extractor)
         opening, self.placeholder, closing = tokens
         self.marks = opening, closing
+
+
+class HearingReader(MarkedSoundReader):
+    """Reads sounds, a soft token for each four frames of a spectrogram."""
+
+    extractor_class = Gemma4AudioFeatureExtractor
+    names = (
+        *("feature_extractor_type", "feature_size", "sampling_rate", "padding_value"),
+        *("return_attention_mask", "padding_side", "frame_length_ms", "hop_length_ms"),
+        *("min_frequency", "max_frequency", "preemphasis", "preemphasis_htk_flavor"),
+        *("fft_overdrive", "dither", "input_scale_factor", "mel_floor", "per_bin_mean"),
+        *("per_bin_stddev", "frame_length", "hop_length", "fft_length"),
+    )
+    max_samples = 480_000
+    """That transformers' extractor cuts a sound to by default."""
 
     @property
     def modules(self) -> Sequence[nn.Module]:
@@ -276,7 +282,7 @@ class Gemma4(LayersWithIds, ImageTextFamily):
     }
     picture_reader: ClassVar[type[BudgetReader]] = BudgetPictureReader
     clip_reader: ClassVar[type[BudgetReader]] = BudgetClipReader
-    sound_reader: ClassVar[Any] = HearingReader
+    sound_reader: ClassVar[type[MarkedSoundReader]] = HearingReader
     seen_masks: ClassVar[Any] = staticmethod(create_masks_for_vision_model)
 
     def variant(self, config: Any) -> MultimodalFamily:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import Gemma4UnifiedAudioFeatureExtractor, PreTrainedModel
+from transformers import Gemma4UnifiedAudioFeatureExtractor
 from transformers.masking_utils import create_masks_for_generate
 
 from anymodal.language.families.base import MultimodalFamily
@@ -23,9 +23,9 @@ from anymodal.language.families.gemma4 import (
     BudgetPictureReader,
     BudgetReader,
     Gemma4,
+    MarkedSoundReader,
     cut_patches,
 )
-from anymodal.language.families.sounds import SoundReader
 from anymodal.media import Media
 
 SECONDS = 30
@@ -58,30 +58,14 @@ class PatchClipReader(PatchReader, BudgetClipReader):
     """Reads clips as evenly spread frames, each with its time before it."""
 
 
-class WaveReader(SoundReader):
-    """Reads sounds, a soft token for each piece of so many samples.
+class WaveReader(MarkedSoundReader):
+    """Reads sounds, a soft token for each piece of so many samples."""
 
-    Args:
-        model: the language model.
-        extractor: cuts a sound into pieces.
-        tokens: what stands before, for and behind a soft token.
-    """
-
-    extractor_class: ClassVar[Any] = Gemma4UnifiedAudioFeatureExtractor
+    extractor_class = Gemma4UnifiedAudioFeatureExtractor
     names = (
         *("feature_extractor_type", "feature_size", "sampling_rate", "padding_value"),
         *("return_attention_mask", "padding_side", "audio_samples_per_token"),
     )
-
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        extractor: Gemma4UnifiedAudioFeatureExtractor,
-        tokens: tuple[str, str, str],
-    ) -> None:
-        super().__init__(model, extractor)
-        opening, self.placeholder, closing = tokens
-        self.marks = opening, closing
 
     @property
     def modules(self) -> Sequence[nn.Module]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import singledispatch
 from pathlib import Path
 from typing import Any, TypeVar
@@ -52,10 +52,7 @@ def _reopen_pipeline(pipeline: DiffusionPipeline, options: Mapping[str, Any]) ->
     """A pipeline with some of its parts exchanged."""
     unknown = [name for name in options if name not in pipeline.components]
     if unknown:
-        raise ConfigError(
-            f"{type(pipeline).__name__} with {', '.join(unknown)} can't be planned before the run "
-            "that leaves it; do that run first"
-        )
+        raise _unplanned(pipeline, unknown)
     return type(pipeline)(**{**pipeline.components, **options})
 
 
@@ -67,11 +64,16 @@ def reopen(part: nn.Module, options: Mapping[str, Any]) -> nn.Module:
         ConfigError: for options of a class that nothing here knows.
     """
     if options:
-        raise ConfigError(
-            f"{type(part).__name__} with {', '.join(options)} can't be planned before the run that "
-            "leaves it; do that run first"
-        )
+        raise _unplanned(part, options)
     return part
+
+
+def _unplanned(part: object, options: Iterable[str]) -> ConfigError:
+    """The error of options that only the run itself can tell the meaning of."""
+    return ConfigError(
+        f"{type(part).__name__} with {', '.join(options)} can't be planned before the run that "
+        "leaves it; do that run first"
+    )
 
 
 @reopen.register
