@@ -7,7 +7,8 @@ from functools import partial
 
 from anymodal.toybox.grammar.builder import DialogueBuilder
 from anymodal.toybox.grammar.combinations import add_combination, add_edit_of_both
-from anymodal.toybox.grammar.inquiries import add_comparison, add_compound_question
+from anymodal.toybox.grammar.comparisons import add_comparison
+from anymodal.toybox.grammar.inquiries import add_compound_question
 from anymodal.toybox.grammar.scenes import SceneSampler
 from anymodal.toybox.grammar.several import add_several
 from anymodal.toybox.grammar.steps import (

@@ -6,12 +6,8 @@ from collections.abc import Callable, Sequence
 
 from anymodal.toybox.grammar.builder import DialogueBuilder
 from anymodal.toybox.grammar.combinations import add_combination, add_edit_of_both
-from anymodal.toybox.grammar.inquiries import (
-    add_comparison,
-    add_description_of_all,
-    add_inquiry_of,
-    add_question_of_one,
-)
+from anymodal.toybox.grammar.comparisons import add_comparison, add_description_of_all
+from anymodal.toybox.grammar.inquiries import add_inquiry_of, add_question_of_one
 from anymodal.toybox.grammar.people_edits import (
     add_edit,
     again_text,
