@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from anymodal.toybox.grammar.builder import DialogueBuilder
-from anymodal.toybox.grammar.combinations import add_combination, add_edit_of_both
+from anymodal.toybox.grammar.combinations import add_combination
 from anymodal.toybox.grammar.comparisons import add_comparison
 from anymodal.toybox.grammar.inquiries import add_compound_question
 from anymodal.toybox.grammar.scenes import SceneSampler
@@ -20,8 +20,10 @@ from anymodal.toybox.grammar.steps import (
     add_generation,
     add_item_inquiry,
     add_last_edit,
+    add_media_combination,
     add_undo,
 )
+from anymodal.toybox.grammar.swaps import add_edit_of_all
 from anymodal.toybox.grammar.talk import GENERATED
 from anymodal.toybox.grammar.types import Entry, ReferenceDialogue
 
@@ -116,6 +118,37 @@ def of_two(scenes: SceneSampler, kind: str, steps: Sequence[_PairStep]) -> Refer
             return builder.build(kind)
 
 
+def combining(scenes: SceneSampler) -> ReferenceDialogue:
+    """Up to three media, given or made, and one to three requests that take something of them."""
+    builder = DialogueBuilder(scenes)
+    while not _add_first_combination(builder):
+        builder = DialogueBuilder(scenes)
+    for _ in range(scenes.choice((0, 0, 0, 1, 1, 2))):
+        steps = (add_media_combination, add_last_edit, add_earlier_edit, add_conversion)
+        add_media_combination(builder) if scenes.chance(0.7) else _add_one(builder, steps)
+    return builder.build("combine")
+
+
+def _add_first_combination(builder: DialogueBuilder) -> bool:
+    """Add media and a request that takes something of them; False where none fits."""
+    scenes = builder.scenes
+    add = add_edit_of_all if scenes.chance(0.17) else add_combination
+    given = scenes.chance(0.55)
+    if not given or scenes.chance(0.1):
+        modality = scenes.choice(GENERATED)
+        for _ in range(scenes.choice((1, 2, 2, 2, 3)) if not given else 1):
+            add_generation(builder, modality if scenes.chance(0.6) else None)
+    if not given:
+        return add(builder, builder.entries)
+    modalities = scenes.choice((GENERATED, (*GENERATED, "image", "imu")))
+    kinds = [scenes.choice(modalities) for _ in range(scenes.choice((1, 2, 2, 2, 2, 3)))]
+    if scenes.chance(0.5):
+        kinds = [kinds[0] if kinds[0] != "imu" else "image"] * len(kinds)
+    media = [scenes.media_item(scenes.sample((kind,)), kind) for kind in kinds]
+    first = len(builder.entries)
+    return add(builder, [Entry(first + n, item, "user") for n, item in enumerate(media)], media)
+
+
 def _add_one(builder: DialogueBuilder, steps: Sequence[Step]) -> None:
     """Add one of some steps, of those that fit."""
     for step in builder.scenes.shuffled(steps):
@@ -132,9 +165,6 @@ PEOPLE: dict[str, tuple[float, _Production]] = {
     "own": (8.0, own_media),
     "compound": (6.0, compound_question),
     "compare": (10.0, partial(of_two, kind="compare", steps=(add_comparison,))),
-    "combine": (
-        7.0,
-        partial(of_two, kind="combine", steps=(add_combination, add_combination, add_edit_of_both)),
-    ),
+    "combine": (9.0, combining),
 }
 """Kinds of conversation with their weight and production."""

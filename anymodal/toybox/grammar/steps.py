@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from anymodal.toybox.grammar.builder import DialogueBuilder
-from anymodal.toybox.grammar.combinations import add_combination, add_edit_of_both
+from anymodal.toybox.grammar.combinations import add_combination
 from anymodal.toybox.grammar.comparisons import add_comparison, add_description_of_all
 from anymodal.toybox.grammar.inquiries import add_inquiry_of, add_question_of_one
 from anymodal.toybox.grammar.people_edits import (
@@ -19,6 +19,7 @@ from anymodal.toybox.grammar.people_requests import RULES, negated_request, peop
 from anymodal.toybox.grammar.phrases.people_edits import FIRST_AGAIN, REDO, UNDO
 from anymodal.toybox.grammar.scenes import SceneSampler
 from anymodal.toybox.grammar.several import add_several, slots_noun
+from anymodal.toybox.grammar.swaps import add_edit_of_all
 from anymodal.toybox.grammar.talk import GENERATED, add_talk
 from anymodal.toybox.grammar.types import Entry, MediaItem
 
@@ -135,9 +136,9 @@ def add_attachments(builder: DialogueBuilder) -> bool:
         return True
     if count == 2 and choice < 0.5 and add_comparison(builder, entries, media):
         return True
-    if count == 2 and choice < 0.65 and add_combination(builder, entries, media):
+    if choice < 0.65 and add_combination(builder, entries, media):
         return True
-    if count == 2 and choice < 0.7 and add_edit_of_both(builder, entries, media):
+    if choice < 0.7 and add_edit_of_all(builder, entries, media):
         return True
     if choice < 0.85 and _add_given_edit(builder, entries, media):
         return True
@@ -174,16 +175,13 @@ def add_pair_comparison(builder: DialogueBuilder) -> bool:
     return pair is not None and add_comparison(builder, pair)
 
 
-def add_pair_combination(builder: DialogueBuilder) -> bool:
-    """A combination of the only two items, or of any two where all can be named."""
-    pair = _pair(builder)
-    return pair is not None and add_combination(builder, pair)
-
-
-def add_pair_edit(builder: DialogueBuilder) -> bool:
-    """An edit of the only two items."""
-    pair = _pair(builder)
-    return pair is not None and add_edit_of_both(builder, pair)
+def add_media_combination(builder: DialogueBuilder) -> bool:
+    """A combination of any items, or an edit of several, which the words name."""
+    entries = builder.entries
+    if not entries:
+        return False
+    add = add_edit_of_all if len(entries) > 1 and builder.scenes.chance(0.2) else add_combination
+    return add(builder, entries)
 
 
 def add_undo(builder: DialogueBuilder) -> bool:

@@ -1,4 +1,4 @@
-"""Words for media of a conversation, and questions and combinations of them."""
+"""Words for media of a conversation, and questions about them."""
 
 from __future__ import annotations
 
@@ -61,31 +61,3 @@ COMPOUND: dict[int, Words] = {
         "{d1}? and {o2}, and {o3}?", "list {o1}, {o2} and {o3} of {it}"),
 }  # fmt: skip
 """Questions about several attributes at once: {d1} direct, {o1} as an object."""
-
-COMBINE: Words = (
-    "the {pa} of {a} with the {pb} of {b}", "combine the {pa} of {a} and the {pb} of {b}", "{v} one with the {pa} of {a} and the {pb} of {b}", "take the {pa} of {a} and the {pb} of {b}", "mix them: the {pa} of {a}, the {pb} of {b}",
-    "{v} the {pa} of {a} with the {pb} of {b}", "{pa} from {a}, {pb} from {b}", "i want the {pa} of {a} and the {pb} of {b}", "use the {pa} of {a} and the {pb} of {b}", "now the {pb} of {b} with the {pa} of {a}",
-    "the {pb} of {b}, but the {pa} of {a}", "blend the {pa} of {a} and the {pb} of {b}", "make a new one: {pa} of {a}, {pb} of {b}", "can you {v} something with the {pa} of {a} and the {pb} of {b}?", "put the {pa} of {a} and the {pb} of {b} together",
-    "{v} one that has the {pa} of {a} and the {pb} of {b}", "a {n} with the {pa} of {a} and the {pb} of {b}", "{b}'s {pb} with {a}'s {pa}", "i'd like {a}'s {pa} together with {b}'s {pb}",
-)  # fmt: skip
-"""A new item with an attribute of one and another of the other; {pa} and {pb} name them."""
-PROPERTY: dict[str, Words] = {
-    "thing": ("thing", "object", "toy", "shape"), "color": ("colour", "color"), "size": ("size",), "motion": ("movement", "motion", "direction"), "tempo": ("speed", "tempo", "pace"),
-}  # fmt: skip
-LIKE_OTHER: dict[str, Words] = {
-    "color": ("make {a} the same colour as {b}", "give {a} the colour of {b}", "{a} in the colour of {b}", "{a} should have the color of {b}", "paint {a} like {b}", "use the colour of {b} for {a}", "recolor {a} like {b}"),
-    "size": ("make {a} as big as {b}", "give {a} the size of {b}", "{a} should be the same size as {b}", "make {a} the size of {b}", "resize {a} to match {b}", "{a} in the size of {b}"),
-    "motion": ("make {a} move like {b}", "give {a} the movement of {b}", "{a} should move like {b}", "let {a} do what {b} does", "{a} with the motion of {b}", "make {a} do the same as {b}"),
-    "tempo": ("make {a} as fast as {b}", "give {a} the speed of {b}", "{a} at the speed of {b}", "{a} should be as fast as {b}", "use the tempo of {b} for {a}"),
-    "thing": ("replace the thing in {a} by that of {b}", "put the thing of {b} into {a}", "make {a} the same thing as {b}", "turn {a} into the thing of {b}", "{a}, but with the thing of {b}"),
-}  # fmt: skip
-"""An edit of one item after another."""
-SWAP: dict[str, Words] = {
-    "color": ("swap their colours", "swap the colors", "exchange their colours", "switch the colours", "each in the colour of the other", "swap colours please", "let them trade colors", "can you swap the colours?"),
-    "size": ("swap their sizes", "exchange their sizes", "switch the sizes", "each in the size of the other", "let them trade sizes", "swap sizes please"),
-    "thing": ("swap the things", "exchange the things but keep the rest", "swap what they show", "switch the objects"),
-    "tempo": ("swap their speeds", "exchange their tempos", "switch the speeds", "each at the speed of the other"),
-    "motion": ("swap their movements", "exchange their motions", "each with the movement of the other", "switch the movements"),
-}  # fmt: skip
-FOR_BOTH: Words = ("make both {v}", "both {v}", "now both {v}", "make them {v}", "make both of them {v}", "change both to {v}", "all of them {v}", "now make them {v}", "they should both be {v}", "can they be {v}?", "{v}, both", "both {v} please",
-                   "do both {v}", "make all {v}", "the same, but both {v}", "let them be {v}", "i want both {v}", "could you make both {v}?", "each of them {v}")  # fmt: skip
