@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from anymodal.toybox.grammar.phrases.attributes import Words
 
+
+def each_word(text: str) -> Words:
+    """The words of a text, one by one."""
+    return tuple(text.split())
+
+
 UNKNOWN_THINGS: Words = tuple(
     # animals
     "cat dog horse cow pig sheep goat donkey rabbit mouse rat hamster squirrel fox wolf bear lion tiger elephant giraffe zebra monkey gorilla panda koala kangaroo "
@@ -29,22 +35,83 @@ UNKNOWN_THINGS: Words = tuple(
     # forms
     "triangle square rectangle hexagon spiral arrow cross letter number flag map coin diamond sword shield bow cannon bomb anchor compass wheel gear magnet telescope microscope".replace("-", " ").split()
 )  # fmt: skip
-UNKNOWN_THINGS = tuple(dict.fromkeys(word for word in UNKNOWN_THINGS if word not in (
-    "clockwork", "cloudless", "sky", "racket", "hoop", "tennis", "fly", "slide", "ring", "bow", "cross", "number", "letter", "wave", "swing", "screen", "radio", "camera",
-    "microphone", "brush", "pen", "pencil", "fire", "iceberg", "hand", "church", "beach", "wall")))  # fmt: skip
+_SEVERAL_WORDS: Words = (
+    # of two words and more
+    "polar bear", "grizzly bear", "teddy bear", "guinea pig", "sea horse", "sea lion", "killer whale", "praying mantis", "tree frog", "house cat", "german shepherd", "siamese cat", "t rex", "christmas tree", "palm tree", "apple tree", "washing machine", "vacuum cleaner", "coffee mug", "coffee machine",
+    "hot dog", "ice cream", "ice cream cone", "birthday cake", "wedding cake", "fried egg", "police officer", "fire fighter", "electric guitar", "grand piano", "tennis racket", "swimming pool", "rocking chair", "paper plane", "shopping bag", "traffic light", "street lamp", "hot air balloon", "baseball bat", "gingerbread man",
+    "steam train", "double decker bus", "garbage truck", "cement mixer", "space shuttle", "cruise ship", "pirate ship", "rowing boat", "speed boat", "mountain bike", "roller coaster", "ferris wheel", "merry go round", "haunted house", "tree house", "light bulb", "flower pot", "snow globe", "treasure chest", "magic wand", "flying carpet",
+    "maple leaf", "venus flytrap", "shooting star", "solar system", "black hole", "coral reef", "tea pot", "frying pan", "rolling pin", "salt shaker", "fire hydrant", "mail box", "phone booth", "game boy", "remote control", "credit card", "wedding dress", "cowboy hat", "running shoe", "ballet dancer", "old man", "old lady",
+    "rock star", "football player", "math teacher", "chess board", "chess piece", "rubik's cube", "spinning top", "sewing machine", "hair dryer", "cardboard box", "water bottle", "wine glass", "beer mug", "fruit basket", "cheese sandwich", "chicken nugget", "popcorn bag",
+)  # fmt: skip
+_MORE: Words = each_word(
+    "alligator armadillo badger beaver bison buffalo bull calf caterpillar centipede cheetah chimpanzee cobra cockroach coyote cricket dachshund dalmatian dodo eel elk emu falcon ferret firefly flea gazelle gecko gerbil gibbon grasshopper gnu hawk heron hippo hyena iguana jaguar jellyfish ladybird lamb leopard lemur llama lynx "
+    "macaw magpie mammoth manatee meerkat mole moth mule narwhal nightingale ocelot opossum orca oyster ox panther pelican piglet platypus pony poodle porcupine prawn puffin puma python quail raccoon raven reindeer rhino robin salmon salamander scorpion shrimp skunk sloth sparrow squid starfish stork swallow tadpole termite toucan tuna turkey "
+    "vulture walrus wasp weasel wombat woodpecker yak chihuahua stegosaurus pterodactyl triceratops yeti bigfoot elf fairy dwarf troll ogre goblin gnome centaur phoenix pegasus cyclops werewolf mummy skeleton monster ninja samurai viking cowboy sheriff gladiator emperor prince duchess nurse dentist chef baker butcher farmer fisherman sailor pilot "
+    "soldier judge lawyer plumber carpenter painter singer dancer actor violinist conductor clerk waiter barber tailor grandma grandpa grandfather grandmother uncle aunt cousin nephew niece neighbour boss bride groom twin toddler teenager policewoman mother father sister brother friend student professor priest nun monk "
+    "almond apricot artichoke asparagus avocado bagel baguette bacon bean broccoli blueberry brownie burrito cabbage cauliflower celery cereal chili cinnamon corn croissant cucumber cupcake curry date dumpling eggplant fig fries garlic ginger gingerbread grapefruit ham hazelnut honey jam kebab ketchup kiwi lasagna leek lettuce "
+    "lollipop lychee mango marshmallow meatball milkshake muffin mustard nacho nut oatmeal olive omelette pasta pea peanut pepper pickle pie plum popcorn pretzel pudding quiche radish raisin raspberry ravioli smoothie spaghetti spinach sushi taco tofu toast tortilla truffle waffle walnut yogurt zucchini "
+    "abbey airport apartment aquarium barrack bakery bank barricade cabin cafe casino cathedral cemetery chapel cinema cottage dam dome factory farm fountain garage gate gazebo greenhouse hotel hut library mosque museum observatory office pagoda palace parliament pier playground prison pyramid restaurant skyscraper stadium stable supermarket synagogue temple "
+    "theatre tomb treehouse tunnel villa warehouse windmill zoo balcony ceiling chimney corridor elevator escalator fireplace floor staircase armchair bathtub bench blender bookshelf bowl broomstick cabinet calculator calendar candlestick chandelier chopstick clothesline coathanger comb corkscrew couch cradle crib cupboard curtain cushion desk diary dishwasher "
+    "doormat drawer dustbin envelope eraser fan faucet fishbowl flashlight freezer hairbrush hammock headphone hose iron jar jug laundry lawnmower lighter mattress microwave mop napkin needle notebook oar padlock paintbrush paperclip passport perfume pitcher printer razor refrigerator ruler scale screwdriver shovel sieve sponge stapler "
+    "stool stove suitcase tablet teacup teapot teaspoon thermometer thermos toilet toolbox tray tripod tv typewriter vase wallet wardrobe wheelbarrow wrench zipper boomerang crayon frisbee jigsaw lego marble marionette pinata puppet seesaw trampoline trombone tuba oboe clarinet bassoon ukulele mandolin lute lyre organ keytar synthesizer "
+    "maracas castanet cymbal bagpipe didgeridoo sitar theremin turntable jukebox gramophone loudspeaker metronome backpack bandana bikini blazer blouse boxer bracelet brooch cardigan cloak corset earring glasses gown helmet hoodie jacket jeans jumper kilt kimono leggings mitten monocle moustache pajama poncho purse raincoat robe sandal "
+    "shawl skirt slipper sneaker sombrero suit sunglasses sweater swimsuit tiara tie toga trousers tuxedo turban underpants vest waistcoat wig airship barge bulldozer bobsled canoe caravan carriage chariot crane dinghy drone excavator ferry firetruck forklift gondola hovercraft jet jetski kayak limousine lorry minibus moped monorail "
+    "parachute pickup raft rickshaw rollerblade satellite sidecar skateboarder snowmobile spacecraft stroller subway tank tanker trailer tricycle trolley unicycle yacht zeppelin acorn algae asteroid avalanche bamboo bonsai canyon cliff clover comet coral crater creek daffodil daisy dandelion dune fern fjord galaxy geyser glacier hailstone hurricane icicle ivy "
+    "jungle lagoon lavafield lawn lily lotus meadow moss nebula oak oasis orchid palm pebble pine pinecone pond poppy puddle rainforest reef sandstorm seashell seaweed stream sunrise sunset swamp thorn thunderbolt tsunami twig valley vine waterlily weed willow dart domino dumbbell golfclub hockeystick javelin kettlebell parasol pinball podium racquet "
+    "snorkel sleigh surfer target treadmill arch cone crescent cube cylinder ellipse octagon oval parabola pentagon polygon prism rhombus semicircle sphere trapezoid tetrahedron atom axe bandage binoculars brick bullet catapult chain dagger dynamite engine funnel grenade harpoon hourglass hook ink lasso lever lightsaber "
+    "mousetrap pipe pistol pulley pump rifle screw signpost spring stethoscope syringe thimble throne tombstone torch totem trap treasure tweezers valve windsock wishbone skull brain lung liver bone tooth tongue ear elbow knee finger thumb toe stomach kidney muscle eyebrow beard ponytail fist leg arm shoulder "
+    "ghoul cthulhu pokemon smurf minion barbie transformer hobbit jedi stormtrooper freedom justice happiness peace anger sadness jealousy democracy infinity dream secret friendship loneliness hope chaos truth nightmare success courage wisdom poverty silence education gravity eternity philosophy boredom victory"
+)  # fmt: skip
+_NOT_UNKNOWN = each_word(
+    "clockwork fly slide ring bow cross number letter wave swing screen radio camera microphone brush pen pencil fire iceberg hand church beach wall football sunset rose ambulance firetruck boxer date scale spring tie trap target stream swallow robin pump ear iron organ suit fan tank arch chain jam pipe hook"
+)
+UNKNOWN_THINGS = tuple(
+    dict.fromkeys(
+        word for word in (*UNKNOWN_THINGS, *_MORE, *_SEVERAL_WORDS)
+        if word not in _NOT_UNKNOWN and "-" not in word
+    )
+)  # fmt: skip
+SUBSTANCES: Words = ("bread", "milk", "cheese", "rice", "soup", "sand", "smoke", "grass", "snow", "ice", "water", "lava", "fog", "honey", "tea", "coffee", "beer", "wine", "juice", "spaghetti", "popcorn", "chocolate", "sugar", "gold", "money", "jewellery", "furniture", "homework", "freedom", "happiness", "justice", "peace", "infinity", "loneliness", "gravity", "silence", "friendship", "nature", "electricity", "dust", "mud", "oil", "slime", "confetti", "lightning", "mist", "frost", "moonlight", "sunshine", "garbage")  # fmt: skip
+"""Unknown nouns without an article."""
+NAMED: Words = (
+    "batman", "superman", "spiderman", "mickey mouse", "elsa", "harry potter", "pikachu", "super mario", "homer simpson", "yoda", "darth vader", "shrek", "santa claus", "the easter bunny", "winnie the pooh", "peter pan", "cinderella", "godzilla", "king kong", "dracula", "frankenstein", "sherlock holmes", "hello kitty", "spongebob",
+    "garfield", "snoopy", "einstein", "napoleon", "mozart", "cleopatra", "shakespeare", "elvis", "the queen of england", "the pope", "obama", "the mona lisa", "the eiffel tower", "paris", "london", "the statue of liberty", "the great wall of china", "the taj mahal", "mount everest", "venice", "new york", "the pyramids", "africa",
+    "the north pole", "hogwarts", "stonehenge", "the moon", "the sun", "the milky way", "saturn", "jupiter", "the universe", "the future", "the sea", "the desert", "the jungle", "the alps", "the amazon", "the titanic", "a game of chess", "a football match", "a wedding", "a birthday party", "a rock concert", "a war", "a street at night", "a city",
+    "a crowd of people", "a family", "a group of friends", "a landscape", "a still life", "a jungle scene", "a sunset", "a beach", "nothing at all", "my family", "my house", "my room", "our school", "your face", "your mother", "your house", "yourself", "iron man", "thor", "the hulk", "wonder woman", "bart simpson", "sonic", "bambi", "tarzan", "robin hood", "zorro",
+    "gandalf", "frodo", "princess leia", "chewbacca", "donkey kong", "popeye", "asterix", "tintin", "pinocchio", "the grinch", "a selfie", "the president", "lady gaga", "michael jackson", "messi", "picasso", "gandhi",
+)  # fmt: skip
+"""Unknown things that are named as they are."""
+UNKNOWN_VOICES: tuple[tuple[str, str, str], ...] = (
+    ("dog", "bark", "barking"), ("cat", "meow", "meowing"), ("cow", "moo", "mooing"), ("lion", "roar", "roaring"), ("horse", "neigh", "neighing"), ("sheep", "bleat", "bleating"), ("pig", "grunt", "grunting"), ("wolf", "howl at the moon", "howling at the moon"), ("frog", "croak", "croaking"), ("rooster", "crow", "crowing"),
+    ("snake", "hiss", "hissing"), ("mouse", "squeak", "squeaking"), ("elephant", "trumpet", "trumpeting"), ("owl", "hoot", "hooting"), ("baby", "cry", "crying"), ("man", "snore", "snoring"), ("woman", "laugh", "laughing"), ("child", "giggle", "giggling"), ("choir", "sing", "singing"), ("train", "whistle", "whistling"),
+    ("door", "creak", "creaking"), ("phone", "ring", "ringing"), ("kettle", "boil", "boiling"), ("dragon", "breathe fire", "breathing fire"), ("ghost", "moan", "moaning"), ("robot", "talk", "talking"), ("guitar", "play a chord", "playing a chord"), ("piano", "play a waltz", "playing a waltz"), ("fire", "crackle", "crackling"),
+    ("chainsaw", "run", "running"), ("crowd", "cheer", "cheering"), ("glass", "break", "breaking"), ("cricket", "chirp", "chirping"), ("monkey", "scream", "screaming"), ("goose", "honk", "honking"), ("mosquito", "buzz", "buzzing"), ("truck", "honk", "honking"), ("violin", "play", "playing"), ("trumpet", "play", "playing"), ("owl", "sing", "singing"),
+)  # fmt: skip
+"""Unknown things with what they do when they sound."""
 UNKNOWN_SOUNDS: Words = ("thunder", "wind", "laughter", "applause", "a scream", "a whisper", "footsteps", "a song", "rock music", "techno", "jazz", "a symphony", "a human voice", "a lullaby", "an explosion", "a gunshot", "snoring",
                          "a door that creaks", "a bark", "a meow", "a moo", "breaking glass", "a crowd", "the sea", "a choir", "a rap", "silence", "white noise", "a beep", "a kiss", "a sneeze", "a burp")  # fmt: skip
-UNKNOWN_COLORS: Words = ("black", "white", "grey", "gray", "brown", "beige", "silver", "maroon", "ivory", "khaki", "magenta", "rainbow-coloured", "striped", "transparent", "invisible", "golden", "bronze", "checkered", "colourless", "tan",
-                         "charcoal", "spotted", "multicoloured", "plaid", "camouflage", "glittery", "black and white", "neon", "olive", "teal-grey")  # fmt: skip
+UNKNOWN_COLORS: Words = (
+    "black", "white", "grey", "gray", "brown", "beige", "silver", "black", "white", "grey", "brown", "ivory", "transparent", "invisible", "bronze", "checkered", "colourless", "tan", "charcoal", "spotted", "multicoloured", "plaid", "camouflage", "glittery", "black and white", "rainbow-coloured", "striped",
+    "off-white", "chocolate brown", "jet black", "snow white", "ash grey", "dark grey", "light grey", "light brown", "dark brown", "pitch black", "chestnut", "chrome", "metallic", "see-through", "tie-dyed", "polka-dotted", "zebra-striped", "tartan", "marbled", "leopard print", "ebony", "taupe", "mocha", "umber", "sepia", "platinum",
+    "greyish", "brownish", "whitish", "blackish", "rainbow", "colorless", "patterned", "flowery", "pewter", "steel grey", "sandy", "off-black", "hazel", "walnut brown", "coffee brown", "pearl white", "mirror-like", "iridescent", "holographic", "ultraviolet", "infrared", "clear", "skin-coloured", "silvery", "ash-coloured", "coal black", "graphite",
+)  # fmt: skip
 UNKNOWN_MOTIONS: tuple[tuple[str, str], ...] = (
     ("spin", "spinning"), ("rotate", "rotating"), ("dance", "dancing"), ("explode", "exploding"), ("swim", "swimming"), ("melt", "melting"), ("roll over", "rolling over"), ("do a somersault", "doing a somersault"),
     ("go in circles", "going in circles"), ("zigzag", "zigzagging"), ("disappear", "disappearing"), ("change its colour", "changing its colour"), ("grow", "growing"), ("shrink", "shrinking"), ("blink", "blinking"), ("smile", "smiling"),
-    ("do a backflip", "doing a backflip"), ("turn upside down", "turning upside down"), ("walk away", "walking away"), ("go diagonally", "going diagonally"), ("wave", "waving"), ("talk", "talking"), ("kiss", "kissing"),
+    ("do a backflip", "doing a backflip"), ("turn upside down", "turning upside down"), ("go diagonally", "going diagonally"), ("wave", "waving"), ("talk", "talking"), ("kiss", "kissing"),
     ("break", "breaking"), ("burn", "burning"), ("fade out", "fading out"), ("orbit", "orbiting"), ("swing", "swinging"), ("twirl", "twirling"), ("teleport", "teleporting"), ("open", "opening"), ("clap", "clapping"),
+    ("fold in half", "folding in half"), ("split in two", "splitting in two"), ("spin around itself", "spinning around itself"), ("fly in a circle", "flying in a circle"), ("do a handstand", "doing a handstand"), ("do a looping", "doing a looping"), ("do a cartwheel", "doing a cartwheel"), ("turn around", "turning around"), ("turn into a frog", "turning into a frog"), ("turn into gold", "turning into gold"),
+    ("vanish", "vanishing"), ("evaporate", "evaporating"), ("inflate", "inflating"), ("deflate", "deflating"), ("dissolve", "dissolving"), ("dance the tango", "dancing the tango"), ("waltz", "waltzing"), ("moonwalk", "moonwalking"), ("laugh", "laughing"), ("cry", "crying"), ("sneeze", "sneezing"), ("sleep", "sleeping"), ("eat", "eating"), ("drink milk", "drinking milk"), ("cook", "cooking"),
+    ("dive under water", "diving under water"), ("sit down", "sitting down"), ("lie down", "lying down"), ("play football", "playing football"), ("read a book", "reading a book"), ("crash into a wall", "crashing into a wall"), ("catch fire", "catching fire"), ("freeze to ice", "freezing to ice"), ("multiply", "multiplying"), ("flicker", "flickering"), ("glow", "glowing"), ("sparkle", "sparkling"), ("draw a spiral", "drawing a spiral"),
+    ("spiral outwards", "spiralling outwards"), ("fly a figure eight", "flying a figure eight"), ("circle round and round", "circling round and round"), ("pirouette", "pirouetting"), ("tie a knot", "tying a knot"), ("marry", "marrying"), ("fight", "fighting"), ("kick a goal", "kicking a goal"), ("ski", "skiing"), ("surf", "surfing"), ("flap its wings", "flapping its wings"), ("hatch from an egg", "hatching from an egg"), ("unfold", "unfolding"), ("crumble", "crumbling"),
 )  # fmt: skip
 EXTRAS: Words = ("with a hat", "on a table", "in the forest", "on the moon", "under water", "in space", "with sunglasses", "on the beach", "with a smile", "in the style of picasso", "in front of a house", "on a road", "with a black background",
                  "next to a tree", "in the snow", "with the word hello on it", "on fire", "with wings", "with legs", "with a face", "in a garden", "at night", "in the city", "inside a box", "with text below", "with flowers", "in the kitchen",
-                 "with two heads", "with my name on it", "in 3d", "in black and white", "made of gold", "made of glass", "with stripes", "with polka dots", "on a mountain", "behind a window", "in a mirror", "with lots of friends")  # fmt: skip
+                 "with two heads", "with my name on it", "in 3d", "in black and white", "made of gold", "made of glass", "with stripes", "with polka dots", "on a mountain", "behind a window", "in a mirror", "with lots of friends",
+          "with a moustache", "wearing boots", "in a tuxedo", "with a cape", "with headphones on", "with a crown", "with a scarf", "in a bow tie", "under an umbrella", "on a skateboard", "on a horse", "in a swimming pool", "at the north pole", "at school", "in a museum", "in a shop window", "on a plate", "on the roof", "in the desert", "on a bridge", "in the jungle",
+          "with a sunset behind it", "with mountains in the background", "with a signature", "with a speech bubble", "with the date on it", "with a price tag", "in a picture frame", "with a shadow", "with brown stripes", "with black dots", "with grey wheels", "with white wings", "with a silver handle", "made of wood", "made of ice", "made of chocolate", "made of lego", "covered in snow",
+          "covered in mud", "full of holes", "in the style of van gogh", "as a manga", "like a renaissance painting", "in pixel art", "in claymation", "photorealistic, in the savanna", "surrounded by children", "with its whole family", "with a baby", "with a dog beside it", "pulling a caravan", "carrying a suitcase", "holding a sign", "playing the piano", "sitting on a chair", "lying in bed", "reading a newspaper",
+          "with a spider on top", "between two trees", "behind bars", "seen from above", "from the inside", "cut open", "upside down", "with the parts labelled", "with instructions", "with a map behind it", "in a snow globe", "at a birthday party", "at sunset", "on mars", "in paris", "with the eiffel tower behind", "with lightning", "with a rainbow", "with confetti", "with candles")  # fmt: skip
 TOGETHER: Words = (
     "next to",
     "on top of",
@@ -213,6 +280,30 @@ GIBBERISH: Words = (
     "bla",
     "dfgdfg",
     "1234567",
+    "qqq",
+    "hjkl",
+    "brrrt",
+    "splork",
+    "flumph gribbit",
+    "zxcvb",
+    "mmmmm",
+    "ghghgh",
+    "oiuytr",
+    "xcvxcv",
+    "plmokn",
+    "skibidi dop",
+    "abracadabra",
+    "wasd wasd",
+    "ksksks",
+    "ffffff",
+    "lalala",
+    "nananana",
+    "pqpqpq",
+    "!!!",
+    "?!?!",
+    "%$&",
+    "hrmpf",
+    "grrr",
     "foo bar baz",
     "wubba lubba",
     "kdjfhg",
