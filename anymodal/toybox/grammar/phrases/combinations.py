@@ -45,7 +45,7 @@ CLAUSES: dict[str, Words] = {
     "r_strength": ("as {val} as {b} is strong", "as {val} as {b}", "with the strength of {b}", "with {bp}", "sized by {b}", "as {val} as {b} was", "the size that {b} has"),
     "r_tempo": ("as {val} as {b}", "at the speed of {b}", "just as {val} as {b}", "at the {same} speed as {b}", "in the tempo of {b}", "with the {p} of {b}", "at {bp}", "{val} like {b}", "in the {same} tempo as {b}", "as {val} as {b} is", "at the pace of {b}",
                 "exactly as {val} as {b}", "keeping the pace of {b}", "no faster and no slower than {b}", "in {bp}", "with {bp}", "at the {p} that {b} has"),
-    "r_motion": ("moving like {b}", "doing what {b} does", "doing the same as {b}", "moving the way {b} does", "that moves like {b}", "going where {b} goes, at its speed", "moving just like {b}", "with the exact movement of {b}", "moving as {b} did", "that does what {b} does",
+    "r_motion": ("moving like {b}", "doing what {b} does", "that moves like {b}", "going where {b} goes, at its speed", "moving just like {b}", "with the exact movement of {b}", "moving as {b} did", "that does what {b} does",
                  "copying {b}'s movement", "following the movement of {b}", "moved like {b}", "moving exactly like {b}", "behaving like {b}"),
     "r_looks": ("that looks like {b}, just another thing", "looking like {b} in colour and size", "as {size} and {color} as {b}", "with {bp}", "dressed like {b}, same size", "in the colour of {b} and just as {size}"),
     # --- said of what was just named ---------------------------------------------------------------
@@ -63,7 +63,7 @@ CLAUSES: dict[str, Words] = {
     "t_tempo": ("at that speed", "at this pace", "equally {val}", "just as {val}", "as {val} as that", "at the {same} tempo", "same speed", "in that {same} tempo", "at this very speed", "that {val}"),
     "t_motion": ("moving like that", "doing that", "doing the same", "moving exactly like this", "moving the {same} way", "that does the same", "doing just that", "with that movement", "moving like this one", "doing it the same way"),
     # --- as verbs -----------------------------------------------------------------------------------
-    "g_motion": ("move like {b}", "do what {b} does", "move the way {b} does", "do the same as {b}", "do exactly what {b} does", "move just like {b}", "follow the movement of {b}", "copy the movement of {b}", "move as {b} did", "imitate the movement of {b}", "travel like {b}", "behave like {b}", "do it like {b}"),
+    "g_motion": ("move like {b}", "do what {b} does", "do the same as {b}", "do exactly what {b} does", "move just like {b}", "follow the movement of {b}", "copy the movement of {b}", "move as {b} did", "imitate the movement of {b}", "behave like {b}", "do it like {b}"),
 }  # fmt: skip
 """Clauses of one attribute: {p} its name, {val} its value, {b} its source, {bp} "the colour of" that."""
 
@@ -72,7 +72,7 @@ REQUESTS: dict[str, Words] = {
     "lead": ("", "", "", "", "", "", "", "now", "next", "ok", "and", "ok now", "then", "hey", "so", "well,", "hmm", "alright,", "and now"),
     # --- {a} gets {bp}: its modality stays ---------------------------------------------------------
     "edit": (
-        "give {a} {bp}", "{bp} for {a}", "{bp} on {a}", "put {bp} on {a}", "apply {bp} to {a}", "use {bp} for {a}", "{a} should have {bp}", "{a} wants {bp}", "let {a} have {bp}", "{a} but with {bp}", "{a} with {bp}",
+        "give {a} {bp}", "{bp} for {a}", "apply {bp} to {a}", "use {bp} for {a}", "{a} should have {bp}", "{a} wants {bp}", "let {a} have {bp}", "{a} but with {bp}", "{a} with {bp}",
         "copy {bp} to {a}", "transfer {bp} to {a}", "take {bp} and put it on {a}", "{a} needs {bp}", "{a} deserves {bp}", "i want {a} with {bp}", "i'd like {a} to have {bp}", "{a}, only with {bp}", "can {a} have {bp}?",
         "could {a} get {bp}?", "{a} would look better with {bp}", "{a} gets {bp}", "lend {bp} to {a}", "how about {a} with {bp}?", "what if {a} had {bp}?", "what would {a} be like with {bp}?", "let {a} borrow {bp}", "keep {a} but use {bp}",
         "same as {a}, but {bp}", "{a} again, with {bp}", "i need {a} with {bp}", "redo {a} with {bp}", "remake {a}, taking {bp}", "change {a}: {bp}", "{a}: {bp}", "{a} + {bp}", "{a} / {bp}", "{bp} -> {a}", "{bp} => {a}", "{a} <- {bp}",
@@ -100,13 +100,13 @@ REQUESTS: dict[str, Words] = {
     ),
     "edit_go": (
         "3: let {a} {g}", "make {a} {g}", "have {a} {g}", "{a} should {g}", "can {a} {g}?", "i want {a} to {g}", "{a} wants to {g}", "could {a} {g}?", "i'd like {a} to {g}", "get {a} to {g}", "what if {a} could {g}?", "teach {a} to {g}", "{a} has to {g}", "now {a} should {g} too",
-        "is it possible for {a} to {g}?", "would it be possible that {a} will {g}?", "take {a} and let it {g}", "take {a} and make it {g}", "{a} must {g}", "have {a}, please, {g}", "i'm curious to see {a} {g}", "tell {a} to {g}", "may {a} {g}?", "{a}: {g}",
+        "take {a} and make it {g}", "{a} must {g}", "have {a}, please, {g}", "i'm curious to see {a} {g}", "tell {a} to {g}", "may {a} {g}?", "{a}: {g}",
     ),
     # --- {t} is the thing of an item, in a named modality --------------------------------------------
     "make": (
         "3: {v} {t} with {bp}", "{an} of {t} with {bp}", "make {an} of {t} with {bp}", "{t} as {an}, with {bp}", "can you {v} {t} with {bp}?", "i'd like {an} of {t} with {bp}", "take {t} and {v} it with {bp}", "{an}: {t}, {bp}", "{an} please: {t} with {bp}", "{an} with {t} and {bp}",
         "{an}! {t}! {bp}!", "{v} {t}, using {bp}", "{v} {t}, but use {bp}", "turn {t} into {an} with {bp}", "{t} + {bp} = {an}", "{t} + {bp}, as {an}", "{t} + {bp} -> {an}", "{an} that has {t} with {bp}", "use {t} and {bp} for {an}", "combine {t} and {bp} in {an}", "combine {t} and {bp} into {an}",
-        "mix {t} and {bp} into {an}", "could you {v} {t}, giving it {bp}?", "{v} me {t} and give it {bp}", "i want to see {an} where {t} has {bp}", "make {an} in which {t} has {bp}", "{an} in which {t} gets {bp}", "{v} {t}. take {bp}.", "i need {an}: {t} having {bp}", "make {n}, {t}, {bp}", "{n}: {t}; {bp}", "{n} of {t}, {bp}",
+        "mix {t} and {bp} into {an}", "could you {v} {t}, giving it {bp}?", "{v} me {t} and give it {bp}", "i want to see {an} where {t} has {bp}", "{an} in which {t} gets {bp}", "{v} {t}. take {bp}.", "i need {an}: {t} having {bp}", "make {n}, {t}, {bp}", "{n}: {t}; {bp}", "{n} of {t}, {bp}",
         "{n} with {t} and with {bp}", "from {t} and {bp} make {an}", "build {an} from {t} and {bp}", "new {n}: {t} with {bp}", "one {n} of {t} with {bp}", "{t} with {bp} ({n})", "{t}, {bp}, {n}", "output: {an} of {t} with {bp}", "would you kindly {v} {t} with {bp}", "it should become {an}: {t} with {bp}",
         "{v} what you get from {t} with {bp}", "with {bp}, {v} {t}", "using {bp}, {v} {t}", "{v}: {t}, {bp}", "please {v} the following: {t} with {bp}", "let us make {an} of {t}, taking {bp}", "if i take {t} and {bp}, what does it look like as {an}?", "put together {t} and {bp} in {an}",
         "for my project: {an} of {t} with {bp}", "{an}, {t} in it, {bp} on it", "i'd love {an} of {t}, borrowing {bp}", "{an} of {t} having {bp}", "{n} where {t} has {bp}", "do {an}: {t}, with {bp}", "go {v} {t} with {bp}", "show {t} with {bp} as {an}",
@@ -116,8 +116,8 @@ REQUESTS: dict[str, Words] = {
         "show me {an} with {t} {k}", "take {t} and {v} it {k}", "please {v} {t} {k}", "{an} that shows {t} {k}", "turn {t} into {an}, {k}", "let me have {an} of {t} {k}", "{an} in which {t} is {k}", "would you {v} {t} {k}?", "need {an} of {t} {k}", "{v} me {t} {k}", "new {n}, {t} {k}",
     ),
     "make_go": (
-        "2: make {an} where {t} gets to {g}", "{an} in which {t} should {g}", "let {t} {g} in {an}", "film how {t} would {g}", "take {t} and let it {g}, as {an}", "take {t} and make it {g}", "let {t} {g}", "have {t} {g}", "can {t} {g}?", "i want {t} to {g}", "make {t} {g}", "could you make {t} {g}?",
-        "{t} should {g}", "{t} should {g} in {an}", "could {t} {g} in {an}?", "animate {t} so that it will {g}", "bring {t} to life: it should {g}", "i'd like to see {t} {g}", "get {t} to {g}", "{an}, please: {t} must {g}",
+        "2: make {an} where {t} gets to {g}", "{an} in which {t} should {g}", "let {t} {g} in {an}", "film how {t} would {g}", "take {t} and make it {g}", "let {t} {g}", "have {t} {g}", "can {t} {g}?", "i want {t} to {g}", "make {t} {g}", "could you make {t} {g}?",
+        "{t} should {g}", "{t} should {g} in {an}", "could {t} {g} in {an}?", "animate {t} so that it will {g}", "bring {t} to life: it should {g}", "i'd like to see {t} {g}", "get {t} to {g}",
     ),
     "fields": (
         "{f}", "{f}", "{an}: {f}", "{n}: {f}", "make {an}: {f}", "combine: {f}", "mix: {f}", "new {n}: {f}", "{f}. make {an} of that", "{v} this: {f}", "{v} one with {f}", "build {an} from: {f}", "{n} = {f}", "{n} wanted. {f}", "{f}, as {an}", "{f} -> {n}", "output {n}: {f}", "one {n}, {f}", "render {an}: {f}",
@@ -159,18 +159,18 @@ PLURAL_PROPERTIES: dict[str, Words] = {
 SWAPS: dict[str, Words] = {
     "swap": ("swap", "swap", "exchange", "switch", "trade", "interchange", "flip", "swop"),
     "both": (
-        "3: {swap} their {ps}", "2: {swap} the {ps}", "can you {swap} the {ps}?", "each in the {p} of the other", "let them {swap} {ps}", "{swap} {ps} please", "{ps} swapped", "now with their {ps} swapped", "the two with their {ps} swapped", "each one gets the other's {p}", "each should have the {p} of the other one",
-        "could they {swap} {ps}?", "{swap} {ps} between them", "both, but with {ps} exchanged", "give each the {p} of the other", "{ps}: vice versa", "the same two, with {ps} the other way round", "turn the {ps} around: first gets second's and second gets first's", "cross over their {ps}", "{swap} their {ps} and keep the rest",
-        "have them {swap} {ps}", "{swap} only the {ps}", "they should {swap} {ps}", "would you {swap} their {ps}, please", "i want them to {swap} {ps}", "{ps} <-> swap", "{ps} crosswise", "mix up their {ps}: each takes the other's", "each with the other's {p}", "{p} swap", "{p} swap please", "do a {p} swap",
-        "{swap} {ps} between the two", "what if they {swap} {ps}?", "{swap}({p})", "the {ps} the other way around", "first one in the second's {p} and second one in the first's {p}", "let each wear the other's {p}", "they trade {ps}", "please {swap} the {ps} of these two", "{swap} the {ps} of both",
+        "3: {swap} their {ps}", "2: {swap} the {ps}", "can you {swap} the {ps}?", "each in the {p} of the other", "let them {swap} {ps}", "{swap} {ps} please", "each one gets the other's {p}", "each should have the {p} of the other one",
+        "could they {swap} {ps}?", "both, but with {ps} exchanged", "give each the {p} of the other", "{ps}: vice versa", "the same two, with {ps} the other way round", "turn the {ps} around: first gets second's and second gets first's", "cross over their {ps}", "the {ps} change places", "what one has for {p} goes to the other, and back", "barter: {ps}", "{swap} their {ps} and keep the rest",
+        "{swap} only the {ps}", "they should {swap} {ps}", "would you {swap} their {ps}, please", "i want them to {swap} {ps}", "{ps} <-> swap", "{ps} crosswise", "mix up their {ps}: each takes the other's", "each with the other's {p}", "{p} swap", "{p} swap please", "do a {p} swap",
+        "what if they {swap} {ps}?", "{swap}({p})", "the {ps} the other way around", "first one in the second's {p} and second one in the first's {p}", "let each wear the other's {p}", "they trade {ps}", "please {swap} the {ps} of these two", "{swap} the {ps} of both",
     ),
     "named": (
         "3: {swap} the {ps} of {a} and {b}", "{swap} {ps} between {a} and {b}", "{a} and {b}: {swap} their {ps}", "let {a} and {b} {swap} {ps}", "{a} with the {p} of {b}, and {b} with the {p} of {a}", "{a} gets the {p} of {b} and the other way round", "{a} and {b} with their {ps} swapped", "{a} <-> {b}: {p}",
-        "{p}: {a} <-> {b}", "take {a} and {b} and {swap} their {ps}", "could {a} and {b} {swap} {ps}?", "have {a} and {b} {swap} {ps}", "{a} takes the {p} of {b} and vice versa", "{a} in the {p} of {b}, {b} in the {p} of {a}", "{ps} of {a} and {b} swapped please", "{a}, {b}: {swap} {ps}", "the {ps} of {a} and {b}, exchanged",
+        "{p}: {a} <-> {b}", "take {a} and {b} and {swap} their {ps}", "could {a} and {b} {swap} {ps}?", "{a} takes the {p} of {b} and vice versa", "{a} in the {p} of {b}, {b} in the {p} of {a}", "{a}, {b}: {swap} {ps}", "the {ps} of {a} and {b}, exchanged",
         "please exchange the {ps} of {a} and {b}", "{a} and {b} should {swap} {ps}", "give {a} the {p} of {b} and give {b} the {p} of {a}", "as for {a} and {b}, {swap} the {ps}", "between {a} and {b} {swap} the {ps}", "i'd like {a} and {b} to {swap} {ps}", "{swap} {a} and {b} in {p}", "swap({a}, {b}, {p})",
     ),
-    "motion": ("each should move like the other, at its own speed", "each goes the other's way, keeping its own speed", "swap the directions, keep the speeds", "swap their moves, each keeps its speed", "each one in the other one's direction", "they swap ways"),
-    "motion_tempo": ("each should do what the other does", "each should move exactly like the other one", "swap movement and speed", "each doing what the other one did", "let each imitate the other", "exchange movement and tempo"),
+    "motion": ("each goes the other's way, keeping its own speed", "swap their moves, each keeps its speed", "each one in the other one's direction", "they swap ways", "let their directions change places, not their speeds"),
+    "motion_tempo": ("each should do what the other does", "swap movement and speed", "each doing what the other one did", "let each imitate the other", "exchange movement and tempo"),
     "color_size": ("swap their looks", "exchange colour and size", "swap colors and sizes", "each looks like the other did: colour and size", "trade looks, but stay the thing they are", "switch both colour and size"),
     "size_tempo": ("swap pitch and speed", "swap sizes and speeds", "each as high and as fast as the other", "exchange both pitch and tempo", "trade size and tempo"),
 }  # fmt: skip
@@ -215,12 +215,12 @@ FOR_ALL_ALONE: Words = ("make them {v}", "now make them {v}", "do them {v}", "tu
 FOR_ALL_GO: Words = ("make {it} {g}", "let {it} {g}", "have {it} {g}", "can {it} {g}?", "{it} should {g}", "now {it} should {g}", "i want {it} to {g}", "get {it} to {g}", "could {it} {g}?", "{it}: {g}", "and now let {it} {g}", "would you make {it} {g}?")  # fmt: skip
 FOR_ALL_LIKE: Words = ("make {it} {r}", "make {it} {r}", "{it} {r}", "now {it} {r}", "i want {it} {r}", "{it} should be {r}", "can {it} be {r}?", "let {it} be {r}", "turn {it} {r}", "{it} {r} please", "{it}, {r}", "could you make {it} {r}?", "have {it} {r}", "redo {it} {r}", "i'd like {it} {r}", "{it} must be {r}")  # fmt: skip
 FOLLOW: dict[str, Words] = {
-    "also": ("and {its} {p} too", "its {p} as well", "{its} {p} as well please", "the {p} too", "take the {p} as well", "match the {p} as well", "also the {p}", "and the {p}", "and also {its} {p}", "the {p} of {b} as well", "use {its} {p}, too", "and now the {p} too", "let the {p} match as well", "same with the {p}",
-             "now also copy the {p}", "its {p} should match too", "{p} as well", "+ the {p} of {b}", "and the same for the {p}", "the {p} should also be from there", "take over the {p} too", "next the {p} of {b} also", "make the {p} the same, too", "and equal {p}", "do that with the {p} too", "as well {bp}", "and with {bp}", "and {bp}",
+    "also": ("and {its} {p} too", "its {p} as well", "{its} {p} as well please", "the {p} too", "take the {p} as well", "also the {p}", "and the {p}", "and also {its} {p}", "the {p} of {b} as well", "use {its} {p}, too", "and now the {p} too", "same with the {p}",
+             "now also copy the {p}", "{p} as well", "+ the {p} of {b}", "and the same for the {p}", "the {p} should also be from there", "take over the {p} too", "next the {p} of {b} also", "make the {p} the same, too", "and equal {p}", "do that with the {p} too", "as well {bp}", "and with {bp}", "and {bp}",
              "i forgot: the {p} too", "oh, and {bp}", "one more: {bp}", "plus {bp}", "the {p} should fit too", "let it have {bp} as well"),
     "instead": ("no, {bp}", "i meant {bp}", "sorry, {bp}", "not that one, {bp}", "now {bp} instead", "{bp} instead", "rather {bp}", "wait, {bp}", "oops, {bp} i meant", "no no, take {bp}", "and now with {bp}", "the same with {bp}", "now once more with {bp}", "wrong one, i meant {bp}", "excuse me, it should be {bp}",
                 "{bp} would be better", "try {bp}", "i'd rather have {bp}", "how about {bp}?", "what about {bp} instead?", "actually {bp}", "my mistake, {bp}", "change that to {bp}", "please use {bp} instead", "hm, better {bp}", "nope, {bp}", "or {bp}?", "correction: {bp}", "i was thinking of {bp}"),
-    "reverse": ("now the other way round", "and the other way around", "other way round please", "now the reverse", "and vice versa", "now vice versa", "sorry, the other way round", "no, the other way around", "i meant the other way round", "reverse the roles", "wrong way round", "swap the roles", "and now the opposite way", "now the other one likewise, after the first",
+    "reverse": ("now the other way round", "and the other way around", "and vice versa", "now vice versa", "sorry, the other way round", "no, the other way around", "i meant the other way round", "reverse the roles", "wrong way round", "swap the roles", "and now the opposite way", "now the other one likewise, after the first",
                 "the other way round: {b} with {a}'s {p}", "{b} with the {p} of {a}", "now {b} with the {p} of {a}", "and {b} gets the {p} of {a}", "conversely: {b} with the {p} of {a}", "now give {b} the {p} of {a}", "you got it backwards", "just the reverse", "backwards please, i mixed them up"),
 }  # fmt: skip
 """What is said after such a request: more of the source, another source, or the roles exchanged."""
