@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from anymodal.toybox.grammar.scenes import SceneSampler
 from anymodal.toybox.grammar.types import ReferenceDialogue
 from anymodal.toybox.grammar.typos import mistype, slips
 from anymodal.toybox.grammar.words import Draw
-from anymodal.toybox.oracles.text import VALUE_WORDS, read_text
+from anymodal.toybox.oracles.text import VALUE_WORDS, read_text, score_text
 from anymodal.toybox.scene import DEFAULT_COLOR, DEFAULTS
 
 ROOT = Path(__file__).parents[2]
@@ -172,6 +173,23 @@ def test_what_is_outside_makes_nothing_and_what_is_inside_is_made() -> None:
     assert all(dialogue.turns[-1].media for dialogue in samples("tempting", 150))
     assert not set(UNKNOWN_THINGS) & set(VALUE_WORDS) and len(UNKNOWN_THINGS) > 250
     assert {kind for kinds in OUTSIDE.values() for kind in kinds} == set(OUTSIDE_REPLIES)
+
+
+def test_comparisons_are_answered_by_what_the_media_show() -> None:
+    forms, verdicts = set(), Counter[str]()
+    for dialogue in samples("compare", 1500):
+        question, answer = dialogue.turns[-2:]
+        (expected,) = dialogue.answers[-1]
+        assert all(score_text(answer.text, expected).values()), answer.text
+        assert not re.search(r"[\[\]{}|]", question.text)
+        shown = [item.attributes for turn in dialogue.turns for item in turn.media]
+        for name in set(expected) - {"answer", "which"}:
+            assert set(expected[name].split(" and ")) <= {each.get(name) for each in shown}
+        forms.add(question.text)
+        verdicts[expected.get("answer") or expected.get("which") or "told"] += 1
+    assert len(forms) > 1300
+    assert min(verdicts[word] for word in ("yes", "no", "first", "second", "third")) > 20
+    assert 0.6 < verdicts["yes"] / verdicts["no"] < 1.4
 
 
 def test_long_conversations_have_up_to_twenty_four_turns_and_remember() -> None:

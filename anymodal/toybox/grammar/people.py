@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from anymodal.toybox.grammar.builder import DialogueBuilder
 from anymodal.toybox.grammar.combinations import add_combination
-from anymodal.toybox.grammar.comparisons import add_comparison
+from anymodal.toybox.grammar.comparing import comparison
 from anymodal.toybox.grammar.inquiries import add_compound_question
 from anymodal.toybox.grammar.scenes import SceneSampler
 from anymodal.toybox.grammar.several import add_several
@@ -97,27 +96,6 @@ def compound_question(scenes: SceneSampler) -> ReferenceDialogue:
             return builder.build("compound", item.attributes)
 
 
-_PairStep = Callable[..., bool]
-
-
-def of_two(scenes: SceneSampler, kind: str, steps: Sequence[_PairStep]) -> ReferenceDialogue:
-    """Two media, given at once or made one after the other, and something about both."""
-    while True:
-        builder = DialogueBuilder(scenes)
-        if scenes.chance(0.5):
-            modality = scenes.choice((*GENERATED, *(("imu",) if kind == "compare" else ())))
-            media = [scenes.media_item(scenes.sample((modality,)), modality) for _ in range(2)]
-            pair = [Entry(number, item, "user") for number, item in enumerate(media)]
-            if scenes.choice(steps)(builder, pair, media):
-                return builder.build(kind)
-            continue
-        modality = scenes.choice(GENERATED)
-        for _ in range(2):
-            add_generation(builder, modality if scenes.chance(0.8) else None)
-        if scenes.choice(steps)(builder, builder.entries):
-            return builder.build(kind)
-
-
 def combining(scenes: SceneSampler) -> ReferenceDialogue:
     """Up to three media, given or made, and one to three requests that take something of them."""
     builder = DialogueBuilder(scenes)
@@ -164,7 +142,7 @@ PEOPLE: dict[str, tuple[float, _Production]] = {
     "attachments": (14.0, attachments),
     "own": (8.0, own_media),
     "compound": (6.0, compound_question),
-    "compare": (10.0, partial(of_two, kind="compare", steps=(add_comparison,))),
+    "compare": (12.0, comparison),
     "combine": (9.0, combining),
 }
 """Kinds of conversation with their weight and production."""

@@ -6,7 +6,12 @@ from collections.abc import Callable, Sequence
 
 from anymodal.toybox.grammar.builder import DialogueBuilder
 from anymodal.toybox.grammar.combinations import add_combination
-from anymodal.toybox.grammar.comparisons import add_comparison, add_description_of_all
+from anymodal.toybox.grammar.comparisons import (
+    add_comparison,
+    add_comparison_of_all,
+    add_description_of_all,
+    add_version_comparison,
+)
 from anymodal.toybox.grammar.inquiries import add_inquiry_of, add_question_of_one
 from anymodal.toybox.grammar.people_edits import (
     add_edit,
@@ -136,6 +141,8 @@ def add_attachments(builder: DialogueBuilder) -> bool:
         return True
     if count == 2 and choice < 0.5 and add_comparison(builder, entries, media):
         return True
+    if count == 3 and choice < 0.5 and add_comparison_of_all(builder, entries, media):
+        return True
     if choice < 0.65 and add_combination(builder, entries, media):
         return True
     if choice < 0.7 and add_edit_of_all(builder, entries, media):
@@ -170,9 +177,34 @@ def _pair(builder: DialogueBuilder) -> list[Entry] | None:
 
 
 def add_pair_comparison(builder: DialogueBuilder) -> bool:
-    """A comparison of the only two items."""
+    """A comparison of the only two items, the last two, two that words name, or two versions."""
+    draw, entries = builder.scenes, builder.entries
+    if draw.chance(0.3) and add_edit_comparison(builder):
+        return True
     pair = _pair(builder)
-    return pair is not None and add_comparison(builder, pair)
+    if pair is None and builder.turns and len(builder.turns[-1].media) == 2:
+        pair = entries[-2:]
+    if pair is not None:
+        return add_comparison(builder, pair)
+    entries = [entry for entry in entries if entry.item.attributes]
+    if len(entries) < 2:
+        return False
+    pair = sorted(draw.shuffled(entries)[:2])
+    kinds = [entry.item.modality for entry in builder.entries]
+    alike = kinds.count(pair[0].item.modality) if len({e.item.modality for e in pair}) == 1 else 0
+    # Of many of a kind people don't say the numbers.
+    return alike <= 4 and add_comparison(builder, pair, among=builder.entries)
+
+
+def add_edit_comparison(builder: DialogueBuilder) -> bool:
+    """A comparison of an item with what it was before the last edit."""
+    made = builder.turns[-1].media if builder.turns else ()
+    if len(made) != 1 or len(made[0].references) != 1:
+        return False
+    before, after = builder.entries[made[0].references[0]], builder.entries[-1]
+    if before.item.modality != after.item.modality:
+        return False
+    return add_version_comparison(builder, before, after)
 
 
 def add_media_combination(builder: DialogueBuilder) -> bool:
