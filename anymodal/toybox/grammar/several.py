@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from anymodal.toybox.grammar.builder import DialogueBuilder
 from anymodal.toybox.grammar.people_phrases import spoken_motion, spoken_phrase, spoken_value
@@ -19,26 +19,27 @@ from anymodal.toybox.grammar.phrases.several import (
 )
 from anymodal.toybox.grammar.rules import Rules, tidy
 from anymodal.toybox.grammar.scenes import SceneSampler, observable_in, shows_held_out
+from anymodal.toybox.grammar.several_frames import add_frame, add_list
+from anymodal.toybox.grammar.several_shared import (
+    add_copies,
+    add_like_first,
+    add_one_thing,
+    add_paced,
+    add_values_apart,
+    add_versions,
+)
 from anymodal.toybox.grammar.talk import GENERATED
 from anymodal.toybox.grammar.words import Draw
-from anymodal.toybox.scene import VALUES, Scene
+from anymodal.toybox.scene import DEFAULTS, VALUES, Scene
 
 _RULES = Rules(SEVERAL_RULES)
 
 
 def add_several(builder: DialogueBuilder) -> None:
-    """Add a request for several media, in one of five ways, and the reply that holds them."""
-    choice = builder.scenes.rng.random()
-    if choice < 0.35:
-        _add_things(builder)
-    elif choice < 0.6:
-        _add_media_of_one(builder)
-    elif choice < 0.78:
-        _add_mixed(builder)
-    elif choice < 0.92:
-        _add_versions(builder)
-    else:
-        _add_copies(builder)
+    """Add a request for several media, in one of many ways, and the reply that holds them."""
+    draw = builder.scenes
+    production = draw.choice(_PRODUCTIONS)
+    production(builder)
 
 
 def _stated_scene(scenes: SceneSampler, modality: str) -> tuple[Scene, dict[str, str]]:
@@ -95,6 +96,11 @@ def _add_media_of_one(builder: DialogueBuilder) -> None:
     scene = draw.sample(order)
     scene, stated = draw.omit_defaults(scene, observable_in(scene, order), order, order)
     stated["thing"] = scene.thing
+    if (
+        "video" in order and "tempo" in stated and scene.motion == "still"
+    ):  # what rests has no pace in words
+        del stated["tempo"]
+        scene = scene.replace(tempo=DEFAULTS["tempo"])
     if "video" in order and "tempo" in stated:
         stated["motion"] = scene.motion
     nouns = [draw.choice(ONE_OF[modality]) for modality in order]
@@ -180,3 +186,12 @@ def _add_copies(builder: DialogueBuilder) -> None:
     slots["x"] = spoken_phrase(draw, modality, {**stated, "thing": scene.thing})
     builder.add_typed(_RULES.expand(draw, "copies", slots))
     builder.add_media_reply([draw.media_item(scene, modality) for _ in range(count)])
+
+
+_PRODUCTIONS: tuple[Callable[[DialogueBuilder], None], ...] = (
+    *(_add_things,) * 5, *(_add_media_of_one,) * 4, *(_add_mixed,) * 3, *(_add_versions,) * 2,
+    _add_copies,
+    *(add_frame,) * 13, *(add_list,) * 9, *(add_values_apart,) * 5, *(add_versions,) * 4,
+    *(add_one_thing,) * 5, *(add_like_first,) * 4, *(add_paced,) * 2, *(add_copies,) * 2,
+)  # fmt: skip
+"""Ways to ask for several media, each as often as it is drawn."""
