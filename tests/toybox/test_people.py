@@ -58,14 +58,18 @@ def test_rules_draw_alternatives_by_weight_and_write_good_spaces() -> None:
 
 def test_a_slip_never_makes_a_word_for_another_value() -> None:
     for word, value in VALUE_WORDS.items():
-        if len(word) < 4:
+        if len(word) < 3:
             continue
         for slip in slips(word):
             assert slip not in VALUE_WORDS and slip != word
             close = {other for other in VALUE_WORDS if _one_apart(other, slip)}
             assert {VALUE_WORDS[other] for other in close} <= {value}
     assert "ball" not in slips("bell") and "bll" not in slips("ball") and "duvk" in slips("duck")
-    assert mistype(drawing(), "a big") == "a big"
+    assert mistype(drawing(), "a b, not one but Tom's") == "a b, not one but Tom's"
+    assert "rde" in slips("red") and "teh" in slips("the") and "rdaw" in slips("draw")
+    assert "cat" not in slips("car")
+    slipped = mistype(drawing(), "draw the red bird", 4).split()
+    assert all(a != b for a, b in zip(slipped, ["draw", "the", "red", "bird"], strict=True))
 
 
 def _one_apart(a: str, b: str) -> bool:

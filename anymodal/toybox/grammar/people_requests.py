@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from anymodal.toybox.grammar.people_forms import (
+    ahead_request,
+    field_request,
+    sentences_request,
+)
 from anymodal.toybox.grammar.people_phrases import (
     spoken_infinitive,
     spoken_motion,
     spoken_phrase,
     spoken_value,
-    voice_phrase,
+    voice_phrases,
 )
 from anymodal.toybox.grammar.phrases.people import (
     CONTRAST,
@@ -44,6 +49,21 @@ RULES = {
 
 def people_request(draw: Draw, modality: str, attributes: Attributes) -> str:
     """A request for a medium of a thing, in any of the ways that people ask."""
+    choice = draw.rng.random()
+    for limit, write in _FORMS:
+        if choice < limit:
+            text = write(draw, modality, attributes)
+            if text is not None:
+                return text
+            break
+    return _framed_request(draw, modality, attributes)
+
+
+_FORMS = ((0.1, field_request), (0.19, ahead_request), (0.28, sentences_request))
+"""Forms that state attributes one by one, with cumulated shares."""
+
+
+def _framed_request(draw: Draw, modality: str, attributes: Attributes) -> str:
     rules = RULES[modality]
     if modality == "video" and "motion" in attributes and draw.chance(0.2):
         looks = {n: v for n, v in attributes.items() if n not in ("motion", "tempo")}
@@ -55,8 +75,7 @@ def people_request(draw: Draw, modality: str, attributes: Attributes) -> str:
         }
         return rules.expand(draw, "moving", slots)
     if modality == "audio" and "thing" in attributes and draw.chance(0.12):
-        voice = voice_phrase(draw, attributes)
-        return rules.expand(draw, "sounding", {"voice": voice})
+        return rules.expand(draw, "sounding", voice_phrases(draw, attributes))
     return rules.expand(draw, "request", phrase_slots(draw, modality, attributes))
 
 

@@ -9,6 +9,7 @@ from anymodal.toybox.grammar.loose_requests import loose_generate_request
 from anymodal.toybox.grammar.phrases.attributes import Words
 from anymodal.toybox.grammar.phrases.requests import MAKE_VERBS, POLITE
 from anymodal.toybox.grammar.phrases.small_talk import SMALL_TALK
+from anymodal.toybox.grammar.phrases.stories import QUIET_TALK, STORIES, STORY_REPLIES
 from anymodal.toybox.grammar.phrases.talk import (
     FACTS,
     FIRST_TALK,
@@ -18,6 +19,7 @@ from anymodal.toybox.grammar.phrases.talk import (
     UNKNOWN_REPLIES,
     WHICH,
 )
+from anymodal.toybox.grammar.rules import Rules
 from anymodal.toybox.grammar.scenes import SceneSampler, shows_held_out
 from anymodal.toybox.grammar.types import ReferenceDialogue
 from anymodal.toybox.grammar.words import (
@@ -33,6 +35,7 @@ GENERATED = ("image", "audio", "video")
 """Modalities that the assistant generates."""
 
 _OPENING_TALK = (*TALK, *FIRST_TALK, *WHICH.values())
+_STORIES = Rules(STORIES)
 
 
 def plain_talk(scenes: SceneSampler) -> ReferenceDialogue:
@@ -45,9 +48,15 @@ def plain_talk(scenes: SceneSampler) -> ReferenceDialogue:
 
 def add_talk(builder: DialogueBuilder, *, first: bool = False) -> None:
     """Add one exchange of plain talk; the first of a conversation may be one that opens it."""
-    if builder.scenes.chance(0.35):
+    choice = builder.scenes.rng.random()
+    if choice < 0.4:
+        builder.add_typed(_STORIES.expand(builder.scenes, "story"))
+        builder.add_reply(builder.scenes.choice(STORY_REPLIES))
+    elif choice < 0.56:
+        add_exchange(builder, QUIET_TALK)
+    elif choice < 0.72:
         add_exchange(builder, SMALL_TALK)
-    elif builder.scenes.chance(0.3):
+    elif choice < 0.82:
         text, reply = _fact(builder.scenes)
         builder.add_request(as_typed(builder.scenes, text))
         builder.add_reply(reply)
@@ -58,7 +67,11 @@ def add_talk(builder: DialogueBuilder, *, first: bool = False) -> None:
 def add_exchange(builder: DialogueBuilder, exchanges: Sequence[tuple[Words, Words]]) -> None:
     """Add one of some exchanges, each with several wordings of the message and of the reply."""
     messages, replies = builder.scenes.choice(exchanges)
-    builder.add_request(as_typed(builder.scenes, builder.scenes.choice(messages)))
+    message = builder.scenes.choice(messages)
+    if builder.scenes.chance(0.5):
+        builder.add_typed(message)
+    else:
+        builder.add_request(as_typed(builder.scenes, message))
     builder.add_reply(builder.scenes.choice(replies))
 
 
