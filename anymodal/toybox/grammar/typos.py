@@ -21,7 +21,7 @@ _VOWELS = "aeiou"
 _WORD = re.compile(r"(?<![A-Za-z'])[a-z]{3,}(?![A-Za-z'])")
 _KEPT = frozenset(("not", "nor", "but", "for", "are", "one", "two", "six", "ten"))
 """Words that a slip would make into others."""
-_OTHERS = "bag beer bad rod hear bid dock can bean been he her draw drew".split()
+_OTHERS = ("bag", "beer", "bad", "rod", "hear", "bid", "dock", "can", "bean", "been", "her", "drew")
 _REAL = frozenset((*UNKNOWN_THINGS, *_OTHERS))
 """Words that mean something else."""
 _COUNTS = (1, 1, 1, 1, 2, 2, 2, 3, 3, 4)

@@ -197,7 +197,7 @@ REQUEST: dict[str, Words] = {
         "possible to {v} {x}?", "is possible {n} of {x}?", "i look for {n} of {x}", "need to see how you {v} {x}", "give {n} {X} please", "want make {n} of {x}", "please you {v} {x}", "sweetie, would you {v} {x} for granny?", "my dear, {a} {n} of {x}?",
         "young man, {v} {x} for me", "be an angel and {v} {x}", "gotta have {a} {n} of {x}", "time to {v} {x}, computer", "computer, {v} {x}", "hey computer: {n} of {x}", "hey robot, {v} {x}", "okay model, {v} {x}", "ai, {v} {x}",
         "alexa, {v} {x}", "nano: {v} {x}", "@nano {n} of {x}", "nano pls {v} {x}", "teacher, {v} {x} please", "imagine you're an artist and {v} {x}", "pretend you can {v} {x}, then do it", "what about we {v} {x}", "let us {v} {x} together",
-        "we {v} {x} now, ok?", "wouldn't it be fun to {v} {x}?", "shall i tell you what to {v}? {x}", "guess what to {v}: {x}", "u know what, {v} {x}", "tell you what, {v} {x}", "ok last one, {v} {x}", "so yeah, {v} {x}", "um, {v} {x}?", "uh... {n} of {x}",
+        "today we {v} {x}, ok?", "wouldn't it be fun to {v} {x}?", "shall i tell you what to {v}? {x}", "guess what to {v}: {x}", "u know what, {v} {x}", "tell you what, {v} {x}", "ok last one, {v} {x}", "so yeah, {v} {x}", "um, {v} {x}?", "uh... {n} of {x}",
         "err could you {v} {x}", "hmm, how about {a} {n} of {x}", "erm, {x}, {ved}?", "eh, {n} of {x}", "mmm {x}. {v} it", "like, {v} {x} or something", "{v} {x} innit", "{v} {x} eh?", "{v} {x} ya know", "{v} {x}, capisce?", "{x} - {n} - go",
     ),
     "want": (

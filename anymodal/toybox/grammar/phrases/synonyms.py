@@ -6,20 +6,20 @@ from anymodal.toybox.grammar.phrases.attributes import Words
 
 COLOR_SYNONYMS: dict[str, Words] = {
     "red": ("crimson", "scarlet", "ruby", "bright red", "dark red", "reddish", "blood red", "cherry red", "tomato red", "brick red", "ruby red", "fire engine red",
-            "vermilion", "vermillion", "burgundy", "carmine", "light red", "pure red", "fiery red", "wine red", "lipstick red", "red coloured",
+            "vermilion", "vermillion", "burgundy", "carmine", "light red", "pure red", "fiery red", "wine red", "maroon", "lipstick red", "red coloured",
             "red-coloured", "red colored", "all red", "completely red"),
-    "orange": ("bright orange", "dark orange", "tangerine", "pumpkin orange", "orangey", "tangerine coloured", "apricot", "apricot coloured", "carrot orange",
+    "orange": ("bright orange", "dark orange", "tangerine", "pumpkin orange", "orangey", "tangerine coloured", "carrot orange",
                "light orange", "sunset orange", "orange coloured", "orange-coloured", "orange colored", "burnt orange", "traffic cone orange", "pure orange",
                "orangish", "all orange"),
     "yellow": ("bright yellow", "lemon yellow", "canary yellow", "sunny yellow", "yellowish", "sunflower yellow", "banana yellow", "sun yellow", "light yellow",
-               "pale yellow", "butter yellow", "yellow coloured", "yellow-coloured", "yellow colored", "pure yellow", "honey yellow", "buttercup yellow", "all yellow"),
+               "pale yellow", "butter yellow", "yellow coloured", "yellow-coloured", "yellow colored", "pure yellow", "honey yellow", "buttercup yellow", "golden", "golden yellow", "all yellow"),
     "green": ("emerald", "bright green", "dark green", "grass green", "lime green", "greenish", "jade", "forest green", "emerald green", "leaf green", "mint green", "apple green",
               "light green", "pea green", "frog green", "moss green", "green coloured", "green-coloured", "green colored", "pure green", "bottle green", "all green"),
     "cyan": ("turquoise", "aqua", "bright cyan", "aquamarine", "aqua coloured", "cyan coloured", "cyan-coloured", "light cyan", "dark cyan", "turquoise coloured",
              "pure cyan", "cyanish", "all cyan"),
     "blue": ("navy", "navy blue", "dark blue", "royal blue", "bright blue", "cobalt", "azure", "sapphire", "cobalt blue", "ocean blue", "midnight blue", "bluish",
              "cornflower blue", "sapphire blue", "marine blue", "electric blue", "blue coloured", "blue-coloured", "blue colored", "pure blue", "denim blue", "ultramarine", "all blue"),
-    "purple": ("violet", "lilac", "lavender", "dark purple", "bright purple", "mauve", "plum", "amethyst", "grape purple", "light purple", "royal purple", "plum coloured",
+    "purple": ("violet", "lilac", "lavender", "dark purple", "bright purple", "mauve", "amethyst", "grape purple", "light purple", "royal purple",
                "purplish", "purple coloured", "purple-coloured", "purple colored", "lavender coloured", "violet coloured", "aubergine", "pure purple", "all purple"),
     "pink": ("hot pink", "bright pink", "rosy", "bubblegum pink", "pinkish", "fuchsia", "rose pink", "candy pink", "light pink", "pale pink", "baby pink", "flamingo pink", "neon pink",
              "barbie pink", "pink coloured", "pink-coloured", "pink colored", "rosy pink", "pastel pink", "pure pink", "shocking pink", "all pink"),
@@ -27,9 +27,9 @@ COLOR_SYNONYMS: dict[str, Words] = {
 SIZE_SYNONYMS: dict[str, Words] = {
     "small": ("mini", "wee", "teeny", "teeny tiny", "miniature", "itty bitty", "smallish", "very small", "really tiny", "little bitty", "minuscule", "pretty small", "super small",
               "teensy", "diminutive", "small-sized", "small sized", "itsy bitsy", "pint-sized", "petite", "tiny little", "extra small", "weeny", "teeny weeny", "titchy", "microscopic",
-              "pocket-sized", "thumb-sized", "rather small", "quite small", "so small", "fairly small", "tiny tiny"),
+              "pocket-sized", "rather small", "quite small", "so small", "fairly small", "tiny tiny"),
     "big": ("giant", "enormous", "massive", "gigantic", "great big", "jumbo", "really big", "very big", "humongous", "mighty big", "super big", "ginormous", "pretty big", "extra large",
-            "colossal", "immense", "mammoth", "oversized", "vast", "monumental", "big-sized", "large-sized", "whopping", "very large", "monstrous", "hefty",
+            "colossal", "immense", "oversized", "vast", "monumental", "big-sized", "large-sized", "whopping", "very large", "monstrous", "hefty",
             "rather big", "quite big", "big fat", "big old", "large sized", "sizeable", "big big", "hulking", "titanic"),
 }  # fmt: skip
 PITCH_SYNONYMS: dict[str, Words] = {
@@ -49,7 +49,7 @@ ADVERB_SYNONYMS: dict[str, Words] = {
              "hurriedly", "at full speed", "in fast motion", "hastily", "as fast as possible", "real quick", "at a quick pace", "at lightning speed"),
 }  # fmt: skip
 SEEN_NOUNS: dict[str, Words] = {
-    "ball": ("ball", "toy ball", "beach ball", "rubber ball", "sphere", "bouncy ball", "soccer ball", "play ball", "round ball", "tennis ball", "ball toy"),
+    "ball": ("ball", "toy ball", "beach ball", "rubber ball", "bouncy ball", "soccer ball", "play ball", "round ball", "tennis ball", "ball toy"),
     "bell": ("bell", "church bell", "hand bell", "doorbell", "handbell", "cowbell", "school bell", "jingle bell", "door bell", "ship's bell"),
     "bird": ("bird", "birdie", "songbird", "birdy", "garden bird", "wild bird", "song bird"),
     "bee": ("bee", "honeybee", "bumblebee", "honey bee", "bumble bee", "worker bee", "queen bee", "bzzz bee"),
