@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from anymodal.toybox.grammar.builder import DialogueBuilder
 from anymodal.toybox.grammar.combinations import add_combination
 from anymodal.toybox.grammar.comparing import comparison
-from anymodal.toybox.grammar.inquiries import add_compound_question
+from anymodal.toybox.grammar.inquiries import add_compound_question, add_inquiry_of
 from anymodal.toybox.grammar.scenes import SceneSampler
 from anymodal.toybox.grammar.several import add_several
 from anymodal.toybox.grammar.steps import (
@@ -87,13 +87,29 @@ def own_media(scenes: SceneSampler) -> ReferenceDialogue:
 
 def compound_question(scenes: SceneSampler) -> ReferenceDialogue:
     """A question about several attributes of a given medium at once."""
+    return _of_given(scenes, add_compound_question, "compound", 2)
+
+
+def file_question(scenes: SceneSampler) -> ReferenceDialogue:
+    """A question of any sort about a given medium, then sometimes another about it."""
+    return _of_given(scenes, add_inquiry_of, "file", 1)
+
+
+def _of_given(
+    scenes: SceneSampler, ask: Callable[..., None], kind: str, least: int
+) -> ReferenceDialogue:
+    """A question about a given medium that shows some attributes at least."""
     builder = DialogueBuilder(scenes)
     while True:
         modality = scenes.choice((*GENERATED, "imu"))
         item = scenes.media_item(scenes.sample((modality,)), modality)
-        if len(item.attributes) > 1:
-            add_compound_question(builder, Entry(0, item, "user"), "it", [item])
-            return builder.build("compound", item.attributes)
+        if len(item.attributes) >= least:
+            break
+    ask(builder, entry := Entry(0, item, "user"), "it", [item])
+    if kind == "file" and scenes.chance(0.3):
+        add_inquiry_of(builder, entry, "it")
+        return builder.build(kind)
+    return builder.build(kind, item.attributes)
 
 
 def combining(scenes: SceneSampler) -> ReferenceDialogue:
@@ -141,7 +157,8 @@ PEOPLE: dict[str, tuple[float, _Production]] = {
     "several": (16.0, several),
     "attachments": (14.0, attachments),
     "own": (8.0, own_media),
-    "compound": (6.0, compound_question),
+    "compound": (8.0, compound_question),
+    "file": (8.0, file_question),
     "compare": (12.0, comparison),
     "combine": (9.0, combining),
 }
