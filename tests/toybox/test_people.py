@@ -193,7 +193,7 @@ def test_comparisons_are_answered_by_what_the_media_show() -> None:
         verdicts[expected.get("answer") or expected.get("which") or "told"] += 1
     assert len(forms) > 1300
     assert min(verdicts[word] for word in ("yes", "no", "first", "second", "third")) > 20
-    assert 0.6 < verdicts["yes"] / verdicts["no"] < 1.4
+    assert 0.5 < verdicts["yes"] / verdicts["no"] < 1.4
 
 
 def test_long_conversations_have_up_to_twenty_four_turns_and_remember() -> None:
