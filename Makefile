@@ -39,7 +39,9 @@ STAGES := configs/stages/nano
 nano: $(DEMO)  ## train the nano model from nothing; stop it and run it again to go on
 	OMP_NUM_THREADS=1 $(MAKE) -j2 nano-seen nano-heard
 	$(BIN)/anymodal train $(STAGES)/50-perceive.yaml $(STAGES)/60-express.yaml $(STAGES)/70-instruct.yaml $(STAGES)/71-converse.yaml
-	$(BIN)/anymodal export runs/nano/converse/model anymodal/checkpoints/nano --licence apache-2.0
+	$(BIN)/python -m anymodal.toybox.deepening runs/nano/converse/model runs/nano/deepened 8
+	$(BIN)/anymodal train $(STAGES)/72-deeper.yaml
+	$(BIN)/anymodal export runs/nano/deeper/model anymodal/checkpoints/nano --licence apache-2.0
 
 # Two halves that need nothing of each other, one core each and about equally long.
 nano-seen: $(DEMO)

@@ -19,6 +19,7 @@ from anymodal.encoders import TransformersEncoder
 from anymodal.tools.plan import answering, memory, meta_models
 from anymodal.tools.plan.earlier_runs import reopen
 from anymodal.tools.plan.parts import list_parts
+from anymodal.toybox.deepening import deepen
 from anymodal.training.building import build
 from anymodal.training.module import StageModule
 from anymodal.training.run import read_run
@@ -155,10 +156,15 @@ def test_runs_stand_on_what_those_before_them_will_leave(
     left: dict[Path, torch.nn.Module] = {}
     for path in STAGES:
         run = read_run(path)
+        if path.stem == "72-deeper":  # a step between two stages leaves what it begins from
+            shallow = left[Path("runs/nano/converse/model")]
+            shallow.language.merge_adapters()
+            deepen(shallow.language.model, 8)
+            left[Path("runs/nano/deepened")] = shallow
         objective, data = meta_models.build_run(run, left)
         left[Path(run.output_dir) / "model"] = objective.model
         assert not isinstance(data, str)
-    last = list_parts(left[Path("runs/nano/converse/model")], {})
+    last = list_parts(left[Path("runs/nano/deeper/model")], {})
     total = sum(part.parameters for part in last if not part.name.endswith("adapters"))
     shipped = AnyModal.compose(meta_models.read_model("nano")).parameters()
     # The recipe has grown since the shipped checkpoint was trained: words, pointers, references.
