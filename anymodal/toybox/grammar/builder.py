@@ -8,7 +8,7 @@ from anymodal.toybox.grammar.captions import describe
 from anymodal.toybox.grammar.loose_requests import with_surroundings
 from anymodal.toybox.grammar.phrases.questions import ANSWER
 from anymodal.toybox.grammar.phrases.replies import REPLY, REPLY_CHANGED, REPLY_NEXT, REPLY_TAIL
-from anymodal.toybox.grammar.referring import referring_phrase
+from anymodal.toybox.grammar.referring import PRONOUNS, referring_phrase
 from anymodal.toybox.grammar.requests import question, yes_no_question
 from anymodal.toybox.grammar.scenes import SceneSampler, shows_held_out
 from anymodal.toybox.grammar.types import DialogueTurn, Entry, MediaItem, ReferenceDialogue
@@ -32,6 +32,7 @@ class DialogueBuilder:
 
     def __init__(self, scenes: SceneSampler, forgets: bool = False) -> None:
         self.scenes, self.forgets = scenes, forgets
+        self.alone = False  # whether words count on all media, as "the first picture"
         self.facts: dict[str, str] = {}  # that the user has told, by kind
         self.focus: int | None = None  # the item that "it" means, where it is clear
         self.turns: list[DialogueTurn] = []
@@ -64,7 +65,9 @@ class DialogueBuilder:
     ) -> str:
         """Words that name an item, among the conversation's or among some others."""
         focus = self.focus if entries is None else None
-        return referring_phrase(self.scenes, entries or self.entries, entry, focus, content=content)
+        text = referring_phrase(self.scenes, entries or self.entries, entry, focus, content=content)
+        self.alone = self.alone or (entries is None and text not in PRONOUNS)
+        return text
 
     def add_media_reply(
         self, media: Sequence[MediaItem], *, is_edit: bool = False, source: Entry | None = None
@@ -160,4 +163,5 @@ class DialogueBuilder:
             tuple(self.answers),
             tuple(name for name in ("answer", *VALUES) if name in from_input),
             self.forgets,
+            self.alone,
         )

@@ -150,11 +150,14 @@ def _states_held_out(text: str) -> bool:
 def join_dialogues(dialogues: Sequence[ReferenceDialogue]) -> ReferenceDialogue:
     """Conversations one after another, as one, with the last one's `from_input`.
 
-    One whose beginning was forgotten stands alone: what comes before it would not be.
+    One whose beginning was forgotten stands alone: what comes before it would not be. Nothing comes
+    before one whose words count on all media, such as "the first picture".
     """
-    alone = [dialogue for dialogue in dialogues if dialogue.forgets]
-    if alone:
-        return alone[-1]
+    forgetting = [dialogue for dialogue in dialogues if dialogue.forgets]
+    if forgetting:
+        return forgetting[-1]
+    starts = [place for place, dialogue in enumerate(dialogues) if dialogue.alone]
+    dialogues = dialogues[max(starts, default=0) :]
     turns: list[DialogueTurn] = []
     for dialogue in dialogues:
         count = sum(len(turn.media) for turn in turns)

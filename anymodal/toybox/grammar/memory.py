@@ -7,8 +7,6 @@ from anymodal.toybox.grammar.people_phrases import spoken_phrase
 from anymodal.toybox.grammar.people_requests import RULES
 from anymodal.toybox.grammar.phrases.memory import (
     ABOUT_MISSING,
-    COUNT_MADE,
-    COUNTS,
     FACTS_ABOUT_USER,
     FAVOURITE_REQUESTS,
     FIRST_MADE,
@@ -21,7 +19,20 @@ from anymodal.toybox.grammar.phrases.memory import (
     NOTHING_THERE,
 )
 from anymodal.toybox.grammar.phrases.references import KINDS_OF_MEDIA
-from anymodal.toybox.grammar.phrases.several import PLURALS
+from anymodal.toybox.grammar.reviews import (
+    add_any_question,
+    add_count,
+    add_last_question,
+    add_order_question,
+    add_past_question,
+    made_entries,
+)
+from anymodal.toybox.grammar.revisions import (
+    add_correction,
+    add_redirection,
+    add_undo,
+    add_whole_edit,
+)
 from anymodal.toybox.grammar.scenes import SceneSampler, shows_held_out
 from anymodal.toybox.grammar.several import slots_noun
 from anymodal.toybox.grammar.steps import (
@@ -37,8 +48,6 @@ from anymodal.toybox.grammar.steps import (
     add_pair_comparison,
     add_plain_talk,
     add_several_media,
-    add_undo,
-    made_entries,
 )
 from anymodal.toybox.grammar.talk import GENERATED
 from anymodal.toybox.grammar.types import ReferenceDialogue
@@ -115,20 +124,11 @@ def _favourite_scene(draw: SceneSampler, name: str, value: str) -> tuple[Scene, 
 
 
 def add_review(builder: DialogueBuilder) -> bool:
-    """A question about what was made: first, last, or how many."""
+    """A question about what was made: first, last, which came when, or how many."""
     draw, made = builder.scenes, made_entries(builder)
-    choice = draw.rng.random()
-    if choice < 0.3:
-        modality = draw.choice(GENERATED)
-        count = sum(entry.item.modality == modality for entry in made)
-        text = draw.choice(COUNT_MADE).replace("{ks}", PLURALS[modality][0])
-        if builder.forgets or count >= len(COUNTS):
-            return False
-        builder.add_typed(text)
-        plural = "s" if count != 1 else ""
-        builder.add_reply(capitalize(f"{COUNTS[count]} {KINDS_OF_MEDIA[modality][0]}{plural}."))
-        return True
-    is_first = choice < 0.65
+    if draw.chance(0.65):
+        return draw.choice((add_count, add_count, add_order_question, add_any_question))(builder)
+    is_first = draw.chance(0.5)
     text = draw.choice(FIRST_MADE if is_first else LAST_MADE)
     if "{k}" in text:
         kind = draw.choice(made).item.modality if made else "image"
@@ -137,6 +137,7 @@ def add_review(builder: DialogueBuilder) -> bool:
     if made and not is_first and len(builder.turns[-1].media) != 1:
         return False  # what was made last is not what was said last
     builder.add_typed(text)
+    builder.alone = True
     if is_first and builder.forgets:
         builder.add_reply(draw.choice(FORGOT), {})
     elif not made:
@@ -175,12 +176,17 @@ _STEPS: tuple[tuple[float, Step], ...] = (
     (1.2, add_attachments),
     (0.8, add_pair_comparison),
     (1.2, add_media_combination),
-    (0.6, add_undo),
+    (0.8, add_undo),
+    (0.9, add_redirection),
+    (0.7, add_correction),
+    (0.5, add_whole_edit),
+    (1.0, add_last_question),
+    (0.8, add_past_question),
     (0.5, add_several_media),
     (1.5, add_fact),
     (2.0, add_fact_question),
     (1.0, add_favourite_request),
-    (1.0, add_review),
+    (2.0, add_review),
     (0.4, add_missing),
     (1.5, add_plain_talk),
 )
@@ -211,8 +217,9 @@ def recollection(scenes: SceneSampler) -> ReferenceDialogue:
     builder = DialogueBuilder(scenes)
     scenes.choice((add_generation, add_fact))(builder)
     add_steps(builder, int(scenes.rng.integers(2, 8)))
-    options = (add_item_inquiry, add_fact_question, add_review, add_favourite_request,
-               add_earlier_edit, add_missing)  # fmt: skip
+    options = (add_item_inquiry, add_fact_question, add_review, add_review, add_favourite_request,
+               add_earlier_edit, add_earlier_edit, add_conversion, add_redirection, add_missing,
+               add_past_question)  # fmt: skip
     while not scenes.choice(options)(builder):
         pass
     return builder.build("recall")
@@ -223,6 +230,6 @@ def forgotten(scenes: SceneSampler) -> ReferenceDialogue:
     builder = DialogueBuilder(scenes, forgets=True)
     add_generation(builder)
     add_steps(builder, int(scenes.rng.integers(2, 10)))
-    while not scenes.choice((add_fact_question, add_review, add_missing))(builder):
-        pass
+    while builder.turns[-1].text not in FORGOT:
+        scenes.choice((add_fact_question, add_review, add_missing))(builder)
     return builder.build("forgotten")

@@ -8,6 +8,19 @@ from anymodal.toybox.grammar.builder import DialogueBuilder
 from anymodal.toybox.grammar.combinations import add_combination
 from anymodal.toybox.grammar.comparing import comparison
 from anymodal.toybox.grammar.inquiries import add_compound_question, add_inquiry_of
+from anymodal.toybox.grammar.reviews import (
+    add_any_question,
+    add_count,
+    add_last_question,
+    add_order_question,
+    add_past_question,
+)
+from anymodal.toybox.grammar.revisions import (
+    add_correction,
+    add_redirection,
+    add_undo,
+    add_whole_edit,
+)
 from anymodal.toybox.grammar.scenes import SceneSampler
 from anymodal.toybox.grammar.several import add_several
 from anymodal.toybox.grammar.steps import (
@@ -20,7 +33,6 @@ from anymodal.toybox.grammar.steps import (
     add_item_inquiry,
     add_last_edit,
     add_media_combination,
-    add_undo,
 )
 from anymodal.toybox.grammar.swaps import add_edit_of_all
 from anymodal.toybox.grammar.talk import GENERATED
@@ -37,19 +49,23 @@ def request(scenes: SceneSampler) -> ReferenceDialogue:
 
 
 def edits(scenes: SceneSampler) -> ReferenceDialogue:
-    """A request, then one to four edits, conversions or repetitions."""
+    """One to three requests, then one to five edits, corrections, conversions or repetitions."""
     builder = DialogueBuilder(scenes)
-    add_generation(builder)
-    for _ in range(scenes.choice((1, 1, 2, 3, 4))):
-        _add_one(builder, (add_last_edit,) * 5 + (add_conversion, add_again, add_earlier_edit))
+    for _ in range(scenes.choice((1, 1, 1, 2, 3))):
+        add_generation(builder)
+    steps: tuple[Step, ...] = (add_last_edit,) * 6 + (add_conversion,) * 3 + (add_earlier_edit,) * 2
+    steps += (add_redirection, add_correction, add_whole_edit, add_again, add_past_question)
+    for _ in range(scenes.choice((1, 1, 2, 3, 4, 5))):
+        _add_one(builder, steps)
     return builder.build("people:edit")
 
 
 def undoing(scenes: SceneSampler) -> ReferenceDialogue:
-    """A request, then edits that are taken back."""
+    """One to three requests, then edits that are taken back."""
     builder = DialogueBuilder(scenes)
     while True:
-        add_generation(builder)
+        for _ in range(scenes.choice((1, 1, 2, 3))):
+            add_generation(builder)
         if add_undo(builder):
             return builder.build("people:undo")
 
@@ -76,12 +92,16 @@ def _follow_up(builder: DialogueBuilder, probability: float) -> DialogueBuilder:
 
 
 def own_media(scenes: SceneSampler) -> ReferenceDialogue:
-    """One to three requests, then questions about what was made."""
+    """One to five requests and edits, then questions about what was made."""
     builder = DialogueBuilder(scenes)
-    for _ in range(scenes.choice((1, 2, 2, 3))):
+    for _ in range(scenes.choice((1, 2, 2, 3, 3))):
         add_generation(builder)
-    for _ in range(scenes.choice((1, 1, 2))):
-        _add_one(builder, (add_item_inquiry,))
+    for _ in range(scenes.choice((0, 0, 1, 2))):
+        _add_one(builder, (add_last_edit, add_last_edit, add_earlier_edit, add_conversion))
+    asking: tuple[Step, ...] = (add_last_question,) * 3 + (add_item_inquiry, add_past_question) * 2
+    asking += (add_count, add_count, add_order_question, add_any_question)
+    for _ in range(scenes.choice((1, 1, 2, 3))):
+        _add_one(builder, asking)
     return builder.build("own")
 
 

@@ -10,16 +10,21 @@ from anymodal.toybox.grammar.people_phrases import (
     spoken_motion,
     spoken_phrase,
     spoken_value,
+    third_person,
 )
 from anymodal.toybox.grammar.phrases.attributes import MORE_PITCH, MORE_SIZE, MORE_TEMPO
 from anymodal.toybox.grammar.phrases.people_edits import (
     AGAIN,
     EDIT_TWO,
     EDITS,
+    FIELDS,
+    FRONTED,
     OTHER_WAY,
     SPEED,
+    TALES,
     TO_MODALITY,
 )
+from anymodal.toybox.grammar.referring import fronting_phrase
 from anymodal.toybox.grammar.rules import Rules
 from anymodal.toybox.grammar.scenes import SceneSampler, default_value, shows_held_out
 from anymodal.toybox.grammar.types import Entry, MediaItem
@@ -48,14 +53,20 @@ def edit_text(
     """
     value, old = getattr(after, name), getattr(before, name)
     slots = {"it": it}
+    slots["attr"] = draw.choice(FIELDS[name])
     if name == "motion":
         opposite = OPPOSITES.get(old) == value
         if opposite and it == "it" and draw.chance(0.4):
             return _RULES.expand(draw, "other_way")
         slots["v"] = slots["going"] = spoken_motion(draw, value)
         slots["go"], slots["w"] = spoken_infinitive(draw, value), spoken_motion(draw, old)
+        slots["goes"], slots["d"] = third_person(draw, value), spoken_motion(draw, value)
+        if value in OPPOSITES:
+            slots["attr"] = draw.choice(FIELDS["direction"])
+            slots["d"] = draw.choice((value, value, slots["d"]))
     elif name == "thing":
         slots["x"] = spoken_phrase(draw, modality, {"thing": value})
+        slots["n"] = spoken_value(draw, "thing", value)
         slots["w"] = value_phrase(name, old)
     else:
         spoken = "pitch" if name == "size" and modality == "audio" and draw.chance(0.4) else name
@@ -63,16 +74,35 @@ def edit_text(
         slots["v"], slots["w"] = spoken_value(draw, spoken, value), spoken_value(draw, spoken, old)
         if spoken in more:
             slots["more"] = draw.choice(more[spoken][value])
+        slots["attr"] = draw.choice(FIELDS[spoken])
         slots["speed"] = draw.choice(SPEED.get(value, ("",)))
-    text = _RULES.expand(draw, f"edit_{name}", slots)
-    # An item that isn't at hand must be named.
-    return text if it in ("it", "that") or it in text else f"{it}: {text}"
+        if name in ("size", "tempo"):
+            tale = draw.choice(TALES[name, value]) if spoken == name else "{it} {more}"
+            for slot in ("v", "it", "more"):
+                tale = tale.replace(f"{{{slot}}}", slots[slot])
+            slots["tale"] = tale
+    text = _RULES.expand(draw, f"edit_{name}", slots).replace("\\n", "\n")
+    return _with_name(draw, text, it)
+
+
+def _with_name(draw: Draw, text: str, it: str) -> str:
+    """An edit with words for its item, which must be named if it isn't at hand."""
+    if it in ("it", "that") or it in text:
+        return text
+    if " it " not in f" {text} " and draw.chance(0.3):
+        return f"{it}: {text}"
+    return fronted(draw, text, it)
+
+
+def fronted(draw: Draw, text: str, it: str) -> str:
+    """A text about "it" with the item's name before or after it."""
+    return draw.choice(FRONTED).replace("{text}", text.rstrip(".")).replace("{it}", it)
 
 
 def _edit_two(builder: DialogueBuilder, entry: Entry, it: str) -> tuple[str, Scene] | None:
     """A request to change two attributes, and the scene; None where there are no two."""
     draw, scene, modality = builder.scenes, entry.item.scene, entry.item.modality
-    names = [name for name in ("color", "size", "tempo") if name in entry.item.attributes]
+    names = [name for name in ("color", "size", "tempo", "motion") if name in entry.item.attributes]
     if len(names) < 2:
         return None
     first, second = draw.shuffled(names)[:2]
@@ -81,12 +111,21 @@ def _edit_two(builder: DialogueBuilder, entry: Entry, it: str) -> tuple[str, Sce
             name: draw.choice([v for v in VALUES[name] if v != getattr(scene, name)])
             for name in (first, second)
         }
+        if "tempo" in values and "still" in (scene.motion, values.get("motion")):
+            continue  # what stands still has no tempo
         after = scene.replace(**values)
+        if scene.motion == "still" and "motion" in values:
+            after = after.replace(tempo=DEFAULTS["tempo"])
         if draw.unseen or not shows_held_out(after.observable(modality)):
-            words = {s: spoken_value(draw, n, values[n]) for s, n in (("v", first), ("w", second))}
+            words = {s: value_words(draw, n, values[n]) for s, n in (("v", first), ("w", second))}
             text = _RULES.expand(draw, "edit_two", {**words, "it": it})
-            return (text if it in ("it", "that") or it in text else f"{it}: {text}"), after
+            return _with_name(draw, text.replace("\\n", "\n"), it), after
     return None
+
+
+def value_words(draw: Draw, name: str, value: str) -> str:
+    """One of the words for a value that stand behind "it is"."""
+    return spoken_motion(draw, value) if name == "motion" else spoken_value(draw, name, value)
 
 
 def again_text(draw: Draw) -> str:
@@ -139,7 +178,8 @@ def converted_scene(
             if name in shown or name in changes:
                 continue
             usual = default_value(scene, name)
-            value = scenes.choice(VALUES[name]) if scenes.chance(0.4) else usual
+            stated_often = 0.6 if name == "motion" else 0.4
+            value = scenes.choice(VALUES[name]) if scenes.chance(stated_often) else usual
             scene = scene.replace(**{name: value})
             if value != usual and name in scene.observable(modality):
                 stated[name] = value
@@ -155,16 +195,21 @@ def add_edit(
 ) -> bool:
     """Add an edit of one or two attributes of an item, and the reply that is made from the item."""
     scenes, modality = builder.scenes, entry.item.modality
-    double = _edit_two(builder, entry, it) if scenes.chance(0.15) else None
-    if double is not None:
-        text, after = double
-        builder.add_typed(text, media)
-        builder.add_media_reply([scenes.media_item(after, modality)], is_edit=True, source=entry)
-        return True
-    edit = edited_scene(scenes, entry.item.scene, modality, edit_names(entry.item.scene, modality))
-    if edit is None:
-        return False
-    name, after = edit
-    builder.add_typed(edit_text(scenes, name, entry.item.scene, after, modality, it), media)
+    front = None
+    if it != "it" and not media and scenes.chance(0.25):
+        front = fronting_phrase(scenes, builder.entries, entry)
+        it = "it" if front or scenes.chance(0.3) else it
+        front = front or builder.refer(entry)
+        builder.alone = True
+    result = _edit_two(builder, entry, it) if scenes.chance(0.15) else None
+    if result is None:
+        names = edit_names(entry.item.scene, modality)
+        edit = edited_scene(scenes, entry.item.scene, modality, names)
+        if edit is None:
+            return False
+        name, after = edit
+        result = edit_text(scenes, name, entry.item.scene, after, modality, it), after
+    text, after = result
+    builder.add_typed(fronted(scenes, text, front) if front and it == "it" else text, media)
     builder.add_media_reply([scenes.media_item(after, modality)], is_edit=True, source=entry)
     return True

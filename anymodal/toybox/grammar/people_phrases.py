@@ -122,6 +122,16 @@ def spoken_infinitive(draw: Draw, motion: str, tempo: str | None = None) -> str:
     return _paced(draw, f"{verb} {way}".rstrip(), tempo)
 
 
+def third_person(draw: Draw, motion: str) -> str:
+    """A motion as it follows "it": "flies up", "stands still"."""
+    if motion == "still":
+        return draw.choice(("stands still", "stays still", "does not move", "rests"))
+    verb, _, way = draw.choice(PEOPLE_GO[motion])
+    if verb.endswith(("y", "o", "sh", "ch")):
+        verb = f"{verb[:-1]}ie" if verb.endswith("y") else f"{verb}e"
+    return f"{verb}s {way}".rstrip()
+
+
 def _paced(draw: Draw, verb: str, tempo: str | None) -> str:
     if tempo is None:
         return verb

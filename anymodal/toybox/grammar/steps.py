@@ -17,11 +17,18 @@ from anymodal.toybox.grammar.people_edits import (
     add_edit,
     again_text,
     converted_scene,
+    fronted,
     modality_text,
 )
-from anymodal.toybox.grammar.people_phrases import spoken_motion, spoken_value
+from anymodal.toybox.grammar.people_phrases import (
+    spoken_infinitive,
+    spoken_motion,
+    spoken_value,
+    third_person,
+)
 from anymodal.toybox.grammar.people_requests import RULES, negated_request, people_request
-from anymodal.toybox.grammar.phrases.people_edits import FIRST_AGAIN, REDO, UNDO
+from anymodal.toybox.grammar.phrases.people_edits import CONVERT, CONVERT_MOVING
+from anymodal.toybox.grammar.referring import fronting_phrase
 from anymodal.toybox.grammar.scenes import SceneSampler
 from anymodal.toybox.grammar.several import add_several, slots_noun
 from anymodal.toybox.grammar.swaps import add_edit_of_all
@@ -43,11 +50,6 @@ def add_generation(builder: DialogueBuilder, modality: str | None = None) -> boo
     builder.add_typed(request(scenes, modality, stated))
     builder.add_media_reply([scenes.media_item(scene, modality)])
     return True
-
-
-def made_entries(builder: DialogueBuilder) -> list[Entry]:
-    """The items that replies hold."""
-    return [entry for entry in builder.entries if entry.role == "assistant"]
 
 
 def add_last_edit(builder: DialogueBuilder) -> bool:
@@ -89,24 +91,53 @@ def add_conversion(builder: DialogueBuilder) -> bool:
     if result is None:
         return False
     scene, stated = result
-    if is_it:
+    if is_it and scenes.chance(0.8):
         text = modality_text(scenes, modality)
+    elif (front := fronting_phrase(scenes, entries, entry)) and scenes.chance(0.2):
+        builder.alone = True
+        text = fronted(scenes, modality_text(scenes, modality), front)
     else:
-        it = builder.refer(entry)
-        verb, noun = RULES[modality].expand(scenes, "v"), slots_noun(scenes, modality)
-        text = scenes.choice(
-            (f"{verb} {it}", f"a {noun} of {it}", f"{it} as a {noun}", f"now {verb} {it}",
-             f"turn {it} into a {noun}", f"make a {noun} of {it}", f"can you {verb} {it}?")
-        )  # fmt: skip
+        text, stated = _conversion_text(builder, modality, builder.refer(entry), stated)
     extras = []
     if "motion" in stated:
         extras.append(spoken_motion(scenes, stated["motion"], stated.get("tempo")))
     elif "tempo" in stated:
         extras.append(spoken_value(scenes, "tempo", stated["tempo"]))
     extras += [spoken_value(scenes, n, stated[n]) for n in ("color", "size") if n in stated]
-    builder.add_typed(", ".join([text.rstrip("?") if extras else text, *extras]))
+    comma = scenes.choice((", ", ", ", ", ", " ", "; ", ". ", " - "))
+    text = comma.join([text.rstrip("?") if extras else text, *extras][:2])
+    builder.add_typed(", ".join([text, *extras[1:]]))
     builder.add_media_reply([scenes.media_item(scene, modality)], source=entry)
     return True
+
+
+def _conversion_text(
+    builder: DialogueBuilder, modality: str, it: str, stated: dict[str, str]
+) -> tuple[str, dict[str, str]]:
+    """A request for a named item in a modality, and the attributes that it leaves to be stated."""
+    scenes = builder.scenes
+    motion, tempo = stated.get("motion"), stated.get("tempo")
+    forms = CONVERT[modality] if scenes.chance(0.25) else CONVERT["any"]
+    if motion is not None and scenes.chance(0.5):
+        forms = CONVERT_MOVING
+        stated = {name: stated[name] for name in ("color", "size") if name in stated}
+        if tempo is not None:
+            stated["tempo"] = tempo
+    text = scenes.choice(forms)
+    slots = {"it": it, "v": "", "n": ""}
+    if "{v}" in text:
+        slots["v"] = RULES[modality].expand(scenes, "v")
+    if "{n}" in text:
+        slots["n"] = slots_noun(scenes, modality)
+    if motion is not None:
+        slots["go"], slots["going"] = (
+            spoken_infinitive(scenes, motion),
+            spoken_motion(scenes, motion),
+        )
+        slots["goes"] = third_person(scenes, motion)
+    for name, words in slots.items():
+        text = text.replace(f"{{{name}}}", words)
+    return text, stated
 
 
 def add_item_inquiry(builder: DialogueBuilder) -> bool:
@@ -214,33 +245,6 @@ def add_media_combination(builder: DialogueBuilder) -> bool:
         return False
     add = add_edit_of_all if len(entries) > 1 and builder.scenes.chance(0.2) else add_combination
     return add(builder, entries)
-
-
-def add_undo(builder: DialogueBuilder) -> bool:
-    """Two edits or one, then back, and sometimes forth again."""
-    scenes = builder.scenes
-    if not builder.turns or len(builder.turns[-1].media) != 1:
-        return False
-    versions = [builder.entries[-1]]
-    for _ in range(scenes.choice((1, 1, 2))):
-        if not add_last_edit(builder):
-            break
-        versions.append(builder.entries[-1])
-    if len(versions) == 1:
-        return False
-    to_first = len(versions) > 2 and scenes.chance(0.35)
-    target = versions[0 if to_first else -2]
-    _add_version(builder, scenes.choice(FIRST_AGAIN if to_first else UNDO), target)
-    if not to_first and scenes.chance(0.4):
-        _add_version(builder, scenes.choice(REDO), versions[-1])
-    return True
-
-
-def _add_version(builder: DialogueBuilder, text: str, version: Entry) -> None:
-    """Add a request for an earlier version, and a reply with what it showed, made from it."""
-    builder.add_typed(text)
-    item = MediaItem(version.item.scene, version.item.modality)
-    builder.add_media_reply([item], source=version)
 
 
 def add_several_media(builder: DialogueBuilder) -> bool:

@@ -84,6 +84,7 @@ class ReferenceDialogue:
             order; or, where it has none, of its words; nothing where its words are free.
         from_input: attributes of the last answer that only the user's media show, not the words.
         forgets: what stood before the first turn is no longer shown, and a notice says so.
+        alone: its words count on all media before them, so no other conversation comes before it.
     """
 
     turns: tuple[DialogueTurn, ...]
@@ -91,3 +92,4 @@ class ReferenceDialogue:
     answers: tuple[tuple[dict[str, str], ...], ...]
     from_input: tuple[str, ...] = ()
     forgets: bool = False
+    alone: bool = False

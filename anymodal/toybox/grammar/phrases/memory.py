@@ -109,38 +109,15 @@ FAVOURITE_REQUESTS: dict[str, Words] = {
 }  # fmt: skip
 
 FIRST_MADE: Words = ("what did you make first?", "what was the first thing you made?", "what was the first thing i asked for?", "what did i ask for first?", "what was your first {k}?", "what did you make at the beginning?",
-                     "do you remember the first thing you made?", "what did we start with?", "how did we begin?", "which thing came first?")  # fmt: skip
+                     "do you remember the first thing you made?", "what did we start with?", "how did we begin?", "which thing came first?",
+                     "what was the very first one?", "what was number one?", "the first thing you made was...?", "tell me what you made first", "remind me what you made first", "remind me what i asked for first", "what did i want first?", "what was my first wish?", "what was my first request?", "my very first request, what was it?", "which thing did i ask for at the start?", "what did you make me at the start?", "what did you make to begin with?", "what was the first {k} from you?", "your first {k} was of...?",
+                     "what was the first {k} that you made?", "first {k}: what was it?", "the first {k} you made, what was it?", "do you remember your first {k}?", "can you recall the first {k} you made?", "what did our talk begin with?", "with what did we begin?", "what came at the very beginning?", "what was the earliest {k} of yours?", "what was the oldest thing you made?", "what did i get first from you?", "what did you give me first?", "what was made first?", "which one was first?", "who came first?", "what came first?", "first one was?",
+                     "first output?", "first item?", "the first of all was what?", "way back at the start, what did you make?", "i forgot what i asked for first", "i forget, what was first?", "please, what you made first?", "what you have made at first?", "describe the first thing you made", "describe your very first {k}", "in the beginning there was...?")  # fmt: skip
 LAST_MADE: Words = (
-    "what did you make last?",
-    "what was the last thing you made?",
-    "what have you just made?",
-    "what did you just do?",
-    "what is it that you made?",
-    "what did i just ask for?",
-    "what was that last one?",
-)
-COUNT_MADE: Words = (
-    "how many {ks} did you make?",
-    "how many {ks} have you made so far?",
-    "how many {ks} are there from you?",
-    "count the {ks} you made",
-    "how many {ks} do i have from you now?",
-)
-COUNTS: Words = (
-    "none",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-)
+    "what did you make last?", "what was the last thing you made?", "what have you just made?", "what did you just do?", "what is it that you made?", "what did i just ask for?", "what was that last one?",
+    "what did you make just now?", "what did you make a moment ago?", "what was your latest {k}?", "what was your last {k}?", "your last {k} was of...?", "what was the last {k} from you?", "your latest work is what?", "what is the newest thing you made?", "what is the latest one?", "the last one was what?", "last one was?", "last output?", "latest output?", "last item?", "tell me what you just made", "tell me what you made last", "remind me what you just made", "remind me what i just asked for",
+    "remind me of the last one", "describe what you just made", "describe your last {k}", "describe the last thing you made", "what came last?", "what was made last?", "what did i get last?", "what did you give me last?", "what was my last wish?", "what was my last request?", "what did i order last?", "i forgot what you just made", "sorry, what was that you made?", "what was it you made just now?", "what have i got from you just now?", "and the last thing you made is...?", "please, what you made last?", "what you did just now?", "can you say what you just made?", "sum up what you just made", "what did you make again just now?"
+)  # fmt: skip
 NOTHING_THERE: Words = (
     "I have not made anything yet.",
     "There is nothing here yet.",
