@@ -120,7 +120,8 @@ def _unknown_sound(draw: Draw) -> tuple[str, str]:
     noun, verb, participle = draw.choice(unknown.UNKNOWN_VOICES)
     name = _an(noun)
     if draw.chance(0.5):
-        return RULES["audio"].expand(draw, "sounding", {"voice": f"{name} {verb}"}), name
+        voice = {"voice": f"{name} {verb}", "voice_to": f"{name} to {verb}"}
+        return RULES["audio"].expand(draw, "sounding", voice), name
     return request_text(draw, "audio", f"{name} {participle}"), name
 
 
