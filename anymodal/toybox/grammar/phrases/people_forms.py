@@ -57,7 +57,7 @@ AHEAD: dict[str, Words] = {
         "{x0} in {w}, as a {n}", "{v} {x0} in size {w}",
     ),
     "motion": (
-        "{w}, {x0}: {v} that", "{w}, that's how i want to see the {X0}, in a {n}", "{w} is what the {X0} should be doing in my {n}", "as for the motion: {w}. the {n} shows {x0}", "let it {go}, the {X0} in the {n}",
+        "what does {x0} do? {w}. {v} that", "{w}, that's how i want to see the {X0}, in a {n}", "{w} is what the {X0} should be doing in my {n}", "as for the motion: {w}. the {n} shows {x0}", "let it {go}, the {X0} in the {n}",
         "it should {go}. it is {x0}. {v} it", "to {go} is what the {X0} has to do in the {n}", "i want it to {go}: {x0}, {ved}", "{get} a {n} of {x0} and let it {go}", "how it moves: {w}. what it is: {x0}. {v} it",
         "i'd like to watch it {go}: {x0}, on video", "there it goes, {w}: {x0}. {v} that", "{w} is the only thing that {x0} does in the {n}", "{x0}. in the {n} it should {go}", "the way it moves is {w}, the {g} is {x0}, {v} it",
         "make it {go}, {x0}, in a {n}", "{X0}... {w}... {n}", "a {n} in which {x0} is {w}", "a {n} in which we see {x0} {w}", "{x0} has to {go} in the {n}", "could you {v} {x0} so that we see it {go}?", "a {n}: {x0}, it should {go}",

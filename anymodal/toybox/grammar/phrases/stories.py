@@ -17,11 +17,11 @@ STORIES: dict[str, Words] = {
              "at the weekend", "in the holidays", "when i was a child", "again today", "as always"),
     "event": (
         # cars
-        "my car [broke|stopped|died|would not start|made a strange noise|got a flat tyre|needed petrol|was towed] {when}", "{who} [bought|sold|crashed|washed|parked|borrowed|scratched|lost] [a|the|my|our] car {when}", "{when} somebody [hit|scratched|stole] my car",
+        "my car [lost a wheel|stopped|died|would not start|made a strange noise|got a flat tyre|needed petrol|was towed] {when}", "{who} [bought|sold|crashed|washed|parked|borrowed|scratched|lost] [a|the|my|our] car {when}", "{when} somebody [hit|scratched|stole] my car",
         "i spent {hours} in the car [with the kids|on the motorway|in a traffic jam|because of roadworks]", "the car in front of me [stopped|braked] for no reason", "we drove to the sea in my [red|blue|green|old|new|yellow] car {when}", "i left my keys in the car {when}",
         "a [red|blue|yellow|green] car parked in front of our door {when}", "the car wash was closed {when}", "i failed my driving test, the car and i don't get along", "{who} taught me to drive a car {when}", "i sold my car and ride a bike now",
         # birds and ducks
-        "a bird [woke me|flew into our window|sat on my balcony|built a nest on our roof|sang in the garden|stole my sandwich|landed on my head] {when}", "there's a [small|big|red|blue|yellow|tiny] bird [in our garden|at the feeder|on the fence] every day",
+        "a bird [hid under the bench|flew into our window|sat on my balcony|built a nest on our roof|sang in the garden|stole my sandwich|landed on my head] {when}", "there's a [small|big|red|blue|yellow|tiny] bird [in our garden|at the feeder|on the fence] every day",
         "{who} [feeds|watches|photographs|counts] birds [in the park|on the balcony|all the time|by the lake]", "the birds were so loud {when}", "we saw [a duck|two ducks|some ducks|a family of ducks] [on the pond|crossing the street|in the park|by the river] {when}",
         "we fed the ducks {when}", "a duck followed {who} home {when}", "{who} had duck for dinner {when}", "my rubber duck fell off the bathtub", "the ducks in the park were asleep {when}", "a duck bit {who} {when}", "our cat brought a bird home {when}",
         # bees
@@ -51,10 +51,10 @@ STORIES: dict[str, Words] = {
     ),
     "hours": ("two hours", "five hours", "half a day", "an hour", "the whole day", "all evening", "the night"),
     "taste": (
-        "i [love|like|adore|hate|miss|can't stand|enjoy|don't like] the sound of [rain|bells|birds|a flute|drums|sirens|clocks|bees|a ticking clock|rain on the roof|an old car|the church bell]", "[birds|bees|ducks|bells|drums|flutes|clocks|cars|hearts|balls|sirens] are [great|my favourites|boring|cute|loud|lovely|so pretty|the best]",
+        "i [love|like|adore|hate|miss|can't stand|enjoy|don't like] the sound of [rain|bells|birds|a flute|drums|sirens|clocks|bees|a ticking clock|an old car|the church bell]", "[birds|bees|ducks|bells|drums|flutes|clocks|cars|hearts|balls|sirens] are [great|my favourites|boring|cute|loud|lovely|so pretty|the best]",
         "i [love|like|prefer|hate|adore] [rain|rainy days|ducks|birds|bees|old cars|fast cars|drum solos|flute music|cuckoo clocks|big bells|pink hearts|blue cars|red balls]", "[red|blue|green|yellow|pink|purple|orange|cyan] is [my favourite colour|such a nice colour|not my colour|her favourite colour]",
         "i [like|prefer|love] [pictures|drawings|films|videos|sounds|music|animations] [more than|better than] [words|books|films|pictures|videos|sounds]", "{who} [loves|hates|likes|is crazy about|is scared of] [cars|birds|ducks|bees|clocks|drums|rain|sirens|bells|flutes|ball games]",
-        "rain [calms me|makes me sleepy|makes me sad|is good for the garden|smells so good]", "nothing beats the sound of [rain|a flute|bells] in the evening", "a ticking clock drives me mad", "i find sirens [scary|annoying|exciting]", "i'm a fan of [drums|old cars|slow films|short films|ducks]",
+        "rain [cheers me|makes me sleepy|makes me sad|is good for the garden|smells so good]", "nothing beats the sound of [rain|a flute|bells] in the evening", "a ticking clock drives me mad", "i find sirens [scary|annoying|exciting]", "i'm a fan of [drums|old cars|slow films|short films|ducks]",
         "ducks make me smile", "i'm allergic to bees", "bees are important for all of us", "birds in cages make me sad", "cars are too loud for me", "i don't care for [cars|balls|clocks|drums]", "i could watch ducks for hours", "i could listen to rain for hours",
     ),
     "opinion": (
@@ -71,7 +71,7 @@ STORIES: dict[str, Words] = {
     ),
     "habit": (
         "{who} [listens to rain|watches bird videos|plays the drum|plays the flute|winds the clock|washes the car|feeds the ducks|draws hearts|takes pictures of birds|watches films] [every evening|every day|on sundays|before bed|all the time]", "i [usually|never|always|often|rarely] [watch videos|draw|paint|listen to the rain|take the car|look at the clock|play ball|take photos|record sounds|feed the birds]",
-        "every morning a bird sits on my window", "every spring the bees come back", "on fridays we watch a film", "i keep a picture of my dog on my desk", "i wake before the alarm clock rings", "we go by car to work", "i sleep with the sound of rain on", "at night i hear the clock tick", "i draw when i'm nervous", "i paint on sundays",
+        "every morning a bird sits on my window", "every spring the bees come back", "on fridays we watch a film", "i keep a picture of my dog on my desk", "i wake before the alarm clock rings", "we go by car to work", "i doze off when rain taps at the window", "at night i hear the clock tick", "i draw when i'm nervous", "i paint on sundays",
     ),
     "plan": (
         "tomorrow we [buy a car|go and see the ducks|watch a film|play ball|visit the clock museum|go to a drum workshop]", "i'm going to [learn the flute|buy a drum|sell the car|paint the wall blue|repair the clock|build a bird house|record a song]", "next week {who} gets a [new car|drum|flute|bird|clock]",

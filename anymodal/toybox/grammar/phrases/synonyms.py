@@ -85,7 +85,7 @@ APPOSED: dict[str, Words] = {
     "heart": ("heart, the symbol of love,", "symbol of love, a heart,", "heart (like on a valentine card)", "heart, for my love,"),
     "rain": ("rain cloud, the wet kind,", "cloud, one with rain,", "cloud that brings rain", "rain cloud (the wet one)"),
     "siren": ("siren, the alarm,", "alarm, a siren,", "siren (nee naw nee naw)", "siren, nee naw,"),
-    "car": ("car, the kind you drive to work in,", "vehicle, namely a car,", "car (the vehicle)", "vehicle, a car that is,", "car, vroom,"),
+    "car": ("car, the one with four wheels,", "vehicle, namely a car,", "car (the vehicle)", "vehicle, a car that is,", "car, vroom,"),
 }  # fmt: skip
 """Nouns with a word of explanation behind them."""
 UNCOUNTED = (
@@ -136,7 +136,7 @@ PEOPLE_GO: dict[str, tuple[tuple[str, str, str], ...]] = {
                ("approach", "approaching", "us"), ("come", "coming", "closer and closer"), ("head", "heading", "toward the camera"), ("rush", "rushing", "toward us"), ("float", "floating", "towards me"),
                ("draw", "drawing", "nearer"), ("go", "going", "toward the viewer"), ("come", "coming", "toward the screen"), ("move", "moving", "nearer"), ("get", "getting", "nearer to us")),
     "shake": (("vibrate", "vibrating", ""), ("wobble", "wobbling", ""), ("shiver", "shivering", ""), ("shake", "shaking", ""),
-              ("jiggle", "jiggling", ""), ("tremble", "trembling", ""), ("quiver", "quivering", ""), ("shake", "shaking", "like mad"), ("wiggle", "wiggling", ""), ("shudder", "shuddering", ""),
+              ("jiggle", "jiggling", ""), ("tremble", "trembling", ""), ("quiver", "quivering", ""), ("wiggle", "wiggling", ""), ("shudder", "shuddering", ""),
               ("rattle", "rattling", ""), ("jitter", "jittering", ""), ("quake", "quaking", ""), ("shake", "shaking", "all over"), ("shake", "shaking", "like a leaf"), ("tremble", "trembling", "all over"),
               ("judder", "juddering", ""), ("shake", "shaking", "in place"), ("wobble", "wobbling", "like jelly"), ("vibrate", "vibrating", "like a phone")),
     "bounce": (("bounce", "bouncing", ""), ("jump", "jumping", ""), ("hop", "hopping", ""), ("bounce", "bouncing", "around"),
