@@ -10,6 +10,7 @@ from anymodal.toybox.grammar.phrases.questions import ANSWER
 from anymodal.toybox.grammar.phrases.replies import REPLY, REPLY_CHANGED, REPLY_NEXT, REPLY_TAIL
 from anymodal.toybox.grammar.referring import PRONOUNS, referring_phrase
 from anymodal.toybox.grammar.requests import question, yes_no_question
+from anymodal.toybox.grammar.rules import mended
 from anymodal.toybox.grammar.scenes import SceneSampler, shows_held_out
 from anymodal.toybox.grammar.types import DialogueTurn, Entry, MediaItem, ReferenceDialogue
 from anymodal.toybox.grammar.words import (
@@ -43,11 +44,11 @@ class DialogueBuilder:
         """Add a user's message: media, then words, in one of ten with irrelevant talk around."""
         if self.scenes.chance(0.1):
             text = with_surroundings(self.scenes, text)
-        self._add_turn("user", (*media, text))
+        self._add_turn("user", (*media, mended(text)))
 
     def add_typed(self, text: str, media: Sequence[MediaItem] = ()) -> None:
         """Add a user's message as people type it: with slips and short forms."""
-        text = as_typed(self.scenes, text)
+        text = as_typed(self.scenes, mended(text))
         self._add_turn("user", (*media, self.scenes.typed(text)))
 
     @property
@@ -98,6 +99,7 @@ class DialogueBuilder:
 
     def add_reply(self, text: str, expected: dict[str, str] | None = None) -> None:
         """Add a reply in words, with the attributes that they must state; None if they are free."""
+        text = text.replace("a orange", "an orange")
         self._add_turn("assistant", (text,))
         self.answers.append(() if expected is None else (expected,))
 

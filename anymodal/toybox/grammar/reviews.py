@@ -168,7 +168,7 @@ def add_order_question(builder: DialogueBuilder) -> bool:
         builder.add_typed(text)
         builder.add_reply(capitalize(f"the {value_phrase('thing', early)}."), {"thing": early})
     elif single and len(made) < 5:
-        entry = draw.choice(single)
+        entry = single[-1] if draw.chance(0.4) else draw.choice(single)
         thing = value_phrase("thing", entry.item.attributes["thing"])
         builder.add_typed(draw.choice(WHEN_MADE).replace("{x}", thing))
         label = ORDINALS[made.index(entry)]
@@ -188,7 +188,8 @@ def add_any_question(builder: DialogueBuilder) -> bool:
     shown = {entry.item.attributes[name] for entry in made if name in entry.item.attributes}
     if not shown:
         return False
-    value = draw.choice(sorted(shown) if draw.chance(0.5) else VALUES[name])
+    others = [value for value in VALUES[name] if value not in shown]
+    value = draw.choice(others if others and draw.chance(0.5) else sorted(shown))
     words = with_article(name, value) if name == "thing" else f"{value} one"
     article = "" if name == "thing" else f"{'an' if value[0] in 'aeiou' else 'a'} "
     builder.add_typed(draw.choice(ANY_ASK).replace("{x}", f"{article}{words}"))
@@ -295,7 +296,8 @@ def _add_ever(builder: DialogueBuilder, chain: Sequence[Entry]) -> bool:
     if "" in shown:
         return False
     values = list(dict.fromkeys(shown))
-    guess = draw.choice(values if draw.chance(0.5) else VALUES[name])
+    others = [value for value in VALUES[name] if value not in values]
+    guess = draw.choice(others if others and draw.chance(0.5) else values)
     verdict = "yes" if guess in values else "no"
     builder.add_typed(draw.choice(EVER_ASK).replace("{v}", with_article(name, guess)))
     states = ", then ".join(with_article(name, value) for value in values)

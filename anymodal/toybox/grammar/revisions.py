@@ -62,17 +62,29 @@ def _walk(builder: DialogueBuilder, versions: list[Entry]) -> None:
         moves += [(place - 2, UNDO_TWO)] * (place > 1)
         moves += [(0, FIRST_AGAIN)] * (place > 0) * min(place, 2)
         moves += [(place + 1, REDO)] * 4 * (place < last)
+        left = versions[place].item.attributes
         place, forms = scenes.choice(moves)
         text = scenes.choice(forms)
         if forms not in (UNDO_TWO, FIRST_AGAIN) and scenes.chance(0.2):
-            text = _by_value(builder, versions, place) or text
+            text = _by_value(builder, versions, place, left) or text
         was_undo = forms is UNDO or forms is UNDO_MORE
         _add_version(builder, text, versions[place])
 
 
-def _by_value(builder: DialogueBuilder, versions: list[Entry], place: int) -> str | None:
-    """Words that name a version by a value that no other of its versions has."""
+def _by_value(
+    builder: DialogueBuilder, versions: list[Entry], place: int, left: Mapping[str, str]
+) -> str | None:
+    """Words that name a version by the only value that differs, which no other version has.
+
+    Args:
+        builder: the conversation.
+        versions: of the item.
+        place: of the version.
+        left: the attributes of the version that it takes the place of.
+    """
     draw, shown = builder.scenes, versions[place].item.attributes
+    if sum(shown.get(name) != value for name, value in left.items()) != 1:
+        return None
     others = [entry.item.attributes for n, entry in enumerate(versions) if n != place]
     names = [n for n in ("color", "size", "tempo") if all(shown.get(n) != o.get(n) for o in others)]
     names = [name for name in names if name in shown]

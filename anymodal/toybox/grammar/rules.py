@@ -9,9 +9,11 @@ from anymodal.toybox.grammar.words import Draw
 
 _PIECE = re.compile(r"\{(\w+)\}|\[([^\]]*)\]")
 _WEIGHT = re.compile(r"(\d+): ")
-_ARTICLE = re.compile(r"\ba (?=(?!one\b|uni|use|euro|uku)[aeiou])")
+_ARTICLE = re.compile(r"\ba (?=(?!one\b|uni|use|ufo|eu|uku)[aeiou])")
 _SPACES = re.compile(r"\s+(?=[,.!?:;])|\s+")
 _COMMAS = re.compile(r",(?=[,.!?;:])|^[,\s]+")
+_NEEDLESS = re.compile(r"\ba (?=rain\b(?! (?:cloud|shower|storm)))|\b(now|instead|rather) (?=\1\b)")
+_STRAY = re.compile(r",\s*(?=[.!?]|$)| +(?=\.(?:\s|$))| +(?= )")
 
 Piece = tuple[str, str]
 """A literal and the symbol behind it, which is empty at the end."""
@@ -76,3 +78,8 @@ def tidy(text: str) -> str:
     text = _SPACES.sub(lambda match: " " if match.end() < len(text) and
                        text[match.end()] not in ",.!?:;" else "", text)  # fmt: skip
     return _ARTICLE.sub("an ", _COMMAS.sub("", text)).strip()
+
+
+def mended(text: str) -> str:
+    """A message without stray commas, spaces and words, whose nouns have the right article."""
+    return _ARTICLE.sub("an ", _NEEDLESS.sub("", _STRAY.sub("", text)))

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import pairwise
 
 from anymodal.toybox.grammar.phrases.short_forms import SHORT_FORMS
-from anymodal.toybox.grammar.phrases.unknown import UNKNOWN_THINGS
+from anymodal.toybox.grammar.phrases.unknown import SUBSTANCES, UNKNOWN_THINGS
 from anymodal.toybox.grammar.words import Draw
 from anymodal.toybox.oracles.text import VALUE_WORDS
 
@@ -22,7 +22,7 @@ _WORD = re.compile(r"(?<![A-Za-z'])[a-z]{3,}(?![A-Za-z'])")
 _KEPT = frozenset(("not", "nor", "but", "for", "are", "one", "two", "six", "ten"))
 """Words that a slip would make into others."""
 _OTHERS = ("bag", "beer", "bad", "rod", "hear", "bid", "dock", "can", "bean", "been", "her", "drew")
-_REAL = frozenset((*UNKNOWN_THINGS, *_OTHERS))
+_REAL = frozenset((*UNKNOWN_THINGS, *SUBSTANCES, *_OTHERS))
 """Words that mean something else."""
 _COUNTS = (1, 1, 1, 1, 2, 2, 2, 3, 3, 4)
 """Slips of a text that has some."""

@@ -64,7 +64,8 @@ def capitalize(text: str) -> str:
 def as_typed(draw: Draw, text: str) -> str:
     """A request as people type it: mostly lower case, with or without the final stop."""
     if text.endswith("?"):
-        text = text if draw.chance(0.8) else text[:-1]
+        # Without its mark a question of few words is an order: "both big?".
+        text = text if text.count(" ") < 3 or draw.chance(0.75) else text[:-1]
     elif not text.endswith((".", "!")):
         text += draw.choice(("", "", "", "", ".", ".", ".", "!"))
     if draw.chance(0.3):  # few people type capitals

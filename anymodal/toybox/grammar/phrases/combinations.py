@@ -207,7 +207,7 @@ ALL_NAMES: dict[str, Words] = {
     "named": ("{a} and {b}", "both {a} and {b}", "{a} & {b}", "{a} and also {b}", "{a} plus {b}"),
 }
 FOR_ALL: Words = (
-    "make {it} {v}", "make {it} {v}", "{it} {v}", "now {it} {v}", "{it} {v} please", "change {it} to {v}", "now make {it} {v}", "do {it} {v}", "i want {it} {v}", "could you make {it} {v}?", "turn {it} {v}", "can {it} be {v}?", "let {it} be {v}", "have {it} {v}", "{v}, {it}",
+    "make {it} {v}", "make {it} {v}", "now {it} {v}", "{it} {v} please", "change {it} to {v}", "now make {it} {v}", "do {it} {v}", "i want {it} {v}", "could you make {it} {v}?", "turn {it} {v}", "can {it} be {v}?", "let {it} be {v}", "have {it} {v}", "{v}, {it}",
     "{it}: {v}", "{it} -> {v}", "{it} should be {v}", "i'd like {it} {v}", "{it} again, but {v}", "the same, but {it} {v}", "n {it} {v}", "{v} for {it}", "get {it} {v}", "show me {it} {v}", "what about {it} {v}?", "{it} = {v}", "{it} must be {v}", "redo {it}, {v}",
     "how would {it} look {v}?", "set {it} to {v}", "{it} {v} now", "please have {it} {v}", "would you turn {it} {v}?", "{it} ought to be {v}", "go {v} with {it}", "{v}! {it}!", "and {it} {v} this time", "let me have {it} {v}", "{it} - {v}", "ok {it} {v} then", "{it} but {v}",
 )  # fmt: skip

@@ -41,7 +41,7 @@ WHICH: Words = (
     "would you say {a} or {b} is {c}?", "one of {o} {v}. which?", "2: between {a} and {b}, which {v}?", "out of {o}, which {v}?", "of {o}, who {v}?", "compare {o}: which {v}?", "do you know which {v}?", "point to the {c} one",
     "name the one that {v}", "which number {v}?", "put {a} beside {b}. which one {v}?", "pick the {c} one of {o}", "i can't tell which one {v}. can you?", "whats {c} then, {a} or {b}?", "is it {a} or {b} that {v}?",
     "please say which of {o} {v}", "could you tell me which {v}: {a} or {b}?", "{a} and {b}, who {v}?", "which one of {o} do you find {c}?", "quick question: which of {o} {v}?", "we bet on it: which one {v}, {a} or {b}?",
-    "a) {a} b) {b} which {v}?", "1) {a} 2) {b}: {c} one?", "{a}; {b}; {c} = ?", "which file {v}?", "in which of {o} is it {c}?", "where is it {c}, in {a} or in {b}?", "{c} = ?", "who's the {c} of {o}?", "say, which one {v}",
+    "a) {a} b) {b} which {v}?", "1) {a} 2) {b}: {c} one?", "{a}; {b}; {c} = ?", "which file {v}?", "in which of {o} is it {c}?", "where is it {c}, in {a} or in {b}?", "who's the {c} of {o}?", "say, which one {v}",
     "from {o}, which is more {x}?", "which is the more {x} one?", "the one that {v}, is that {a} or {b}?", "help me out, which of {o} {v}", "and which one {v}?", "{a}, {b}: who {v}?", "which one {v}, would you say?", "guess which one {v}",
 )  # fmt: skip
 """{x} is the plain value."""

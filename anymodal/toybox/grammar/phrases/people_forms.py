@@ -8,7 +8,7 @@ from anymodal.toybox.grammar.phrases.attributes import Words
 
 LABELS: dict[str, Words] = {
     "medium": ("type", "format", "medium", "output", "kind", "media", "mode", "what i want", "file type", "as", "form", "make"),
-    "thing": ("thing", "object", "subject", "what", "item", "motif", "content", "topic", "it is", "name", "noun", "who or what"),
+    "thing": ("thing", "object", "subject", "what", "item", "motif", "content", "topic", "name", "noun", "who or what"),
     "color": ("colour", "color", "colour", "color", "col", "hue", "paint", "tint", "c", "clr", "in colour"),
     "size": ("size", "size", "scale", "dimension", "format size", "dims", "how sized", "s"),
     "motion": ("motion", "movement", "action", "moves", "move", "what it does", "motion type", "doing", "anim", "m"),

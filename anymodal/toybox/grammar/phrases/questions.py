@@ -40,22 +40,22 @@ ASK: dict[str, Words] = {
               "of what colour is it?", "what tint does it have?"),
     "size": ("how big is it?", "is it big or small?", "what size is it?", "is it small or big?",
              "what is its size?", "tell me its size", "is it large or small?", "size?", "and the size?", "the dimensions?",
-             "how large is it?", "is it a big one or a little one?", "which size?", "does it take much room?", "big or small?",
+             "how large is it?", "is it a big one or a little one?", "which size?", "how much room does it take?", "big or small?",
              "the size please", "tell me if it is big or small", "of what size is it?"),
     "motion": ("how does it move?", "where does it go?", "which way does it move?",
                "what is it doing?", "in which direction does it move?", "how is it moving?",
-               "does it move?", "what does it do?", "direction?", "movement?", "where is it headed?", "where is it off to?",
+               "what does it do?", "direction?", "movement?", "where is it headed?", "where is it off to?",
                "what is it up to?", "which way?", "and the movement?", "where to?", "what motion is it?", "the direction please",
                "which direction does it take?", "tell me how it moves"),
     "tempo": ("how fast is it?", "is it fast or slow?", "is it slow or fast?", "what pace is it?",
               "what is its pace?", "tell me its pace", "how quick is it?", "speed?",
-              "tempo?", "and the speed?", "how fast does it go?", "at what speed?", "does it hurry?", "fast or slow?",
-              "the pace please", "tell me how fast it is", "which tempo does it have?", "is it in a hurry?"),
+              "tempo?", "and the speed?", "how fast does it go?", "at what speed?", "fast or slow?",
+              "the pace please", "tell me how fast it is", "which tempo does it have?"),
 }  # fmt: skip
-ASK_STRENGTH: Words = ("how strong is it?", "is it strong or gentle?", "is it a big movement?",
+ASK_STRENGTH: Words = ("how strong is it?", "is it strong or gentle?", "how big was it?",
                        "is it big or small?", "how big is the movement?", "strength?",
                        "how hard was it?", "strong or weak?", "with how much force?", "and the strength?", "how forceful is it?",
-                       "the intensity?", "weak or strong?", "was it a strong one?", "tell me how strong it is", "how powerful was it?")  # fmt: skip
+                       "the intensity?", "weak or strong?", "was it a strong one or a weak one?", "tell me how strong it is", "how powerful was it?")  # fmt: skip
 ANSWER: dict[str, Words] = {
     "thing": ("It is a {v}.", "A {v}.", "That is a {v}.", "I think it is a {v}.", "This is a {v}.",
               "It is a {v}, I think."),

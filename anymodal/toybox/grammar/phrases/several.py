@@ -15,7 +15,7 @@ SEVERAL_RULES: dict[str, Words] = {
         "4: {v} {l}", "2: {v} me {l}", "2: {c} {ns}: {l}", "{ns} of {l}", "{ns}: {l}", "{get} [me|us|] {ns} of {l}", "{get} [me|us|] {c} {ns}: {l}", "{get} [me|] {c} {ns}, {l}", "{open} {v} {l}", "{open} {get} [me|] {ns} of {l}",
         "{v} {l}, in that order", "{v} {l}, one after the other", "{v} {l}, each on its own", "{c} separate {ns}: {l}", "{ns} of {l}, please", "{i_want} {ns} of {l}", "{i_want} {c} {ns}: {l}", "can i have {ns} of {l}?", "could i get {c} {ns}, {l}?",
         "{v} {c} things: {l}", "a {n} each of {l}", "{ns} pls: {l}", "first {f}", "{v} first {f}", "{v} {f}", "{l}", "{l}, {c} {ns}", "{l} as {ns}", "{l}, a {n} each", "{v} {l} {close}", "{hello} {v} {l}",
-        "a {n} of {al}", "{get} me a {n} of {al}", "{i_want} a {n} of {al}", "one {n} of {ol}", "{ns}. {l}", "{v} {l}, not in one {n} but in {c}", "more than one please: {ns} of {l}",
+        "a {n} of {al}", "{get} me a {n} of {al}", "{i_want} a {n} of {al}", "one {n} of {ol}", "{ns}. {l}", "{v} {l}, not in one {n} but in {c} {ns}", "more than one please: {ns} of {l}",
     ),
     "open": ("4: can you", "2: could you", "please", "pls", "would you", "can u", "i want you to", "now", "ok,", "could you please", "let's", "next,"),
     "close": ("4: please", "pls", "thanks", "thx", "now", "for me", "if you can", "in that order", "in this order", "one by one"),
@@ -34,11 +34,11 @@ SEVERAL_RULES: dict[str, Words] = {
     "mixed": ("4: {a1} and {a2}", "2: {a1}, then {a2}", "{a1}. then {a2}", "{a1}, and also {a2}", "{a1} plus {a2}", "first {a1}, then {a2}", "{a1} and after that {a2}", "{a1} & {a2}", "{open} {a1} and {a2}?", "{a1} and {a2} {close}",
               "two things: {a1} and {a2}", "{a2}, but first {a1}", "both please: {a1}, {a2}", "{a1} + {a2}", "{hello} {a1} and {a2}", "{a1} as well as {a2}", "{a1}, {a2}"),
     # --- versions of one thing -------------------------------------------------------------------
-    "colors": ("4: {versions}", "3: {v} {x} in {values}", "{x} in {values}", "{ns} of {x} in {values}"),
-    "versions": ( "{c} {ns} of {x}: {values}", "{get} me {c} versions of {x}: {values}", "{v} {x} {times}: {values}", "{x} {times}, {values}",
-                  "{v} {x} as {values}", "{open} {v} {x}, {values}?", "{x}, once {once}"),
-    "copies": ("2: {c} {ns} of {x}", "{c} different {ns} of {x}", "{v} {x} {times}", "{get} me {c} {ns} of {x}", "{open} {v} {x} {times}", "{i_want} {c} {ns} of {x}", "{x}, {times}", "{ns} of {x}, {c} of them", "{c} {ns}, all of {x}",
-               "{x} {times} please", "{c} tries at {x}"),
+    "colors": ("4: {versions}", "3: {v} {x} in {values}", "{ns} of {x} in {values}", "a {n} of {x} in {values}"),
+    "versions": ( "{c} {ns} of {x}: {values}", "{get} me {c} versions of {x}: {values}", "{v} {x} {times}: {values}", "a {n} of {x} {times}, {values}",
+                  "{v} {x} as {values}", "{open} {v} {x}, {values}?", "{ns} of {x}, once {once}"),
+    "copies": ("2: {c} {ns} of {x}", "{c} different {ns} of {x}", "{v} {x} {times}", "{get} me {c} {ns} of {x}", "{open} {v} {x} {times}", "{i_want} {c} {ns} of {x}", "a {n} of {x}, {times}", "{ns} of {x}, {times}", "{c} {ns}, all of {x}",
+               "a {n} of {x} {times} please", "{c} tries at a {n} of {x}"),
 }  # fmt: skip
 """Alternatives by symbol; {c} is how many, {ns} a plural, {x} a thing."""
 NUMBERS: dict[int, Words] = {

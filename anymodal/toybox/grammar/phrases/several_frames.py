@@ -96,13 +96,13 @@ NUMBERINGS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 """Items of a list with marks, and what stands between them."""
 HEADS_ALIKE: Words = (
-    "3: {c} {ns}: {list}", "2: {ns}: {list}", "{ns} of {list}", "{v}: {list}", "2: {v} these: {list}", "{v} these {c}: {list}", "{sense}: {list}", "let me {sense} {list}", "i want to {sense} {list}", "{ns} pls: {list}", "{i_want} {c} {ns}: {list}", "{c} {ns} {close}. {list}", "{ns} to make: {list}", "{v} the following: {list}", "my list of {ns}: {list}", "todo ({ns}): {list}", "{list} ({c} {ns})", "{list} - all as {ns}", "{list}. {c} {ns}, please", "{list}, every one as a {n}",
-    "{v} {list}", "{v} {list} {close}", "{c} {ns}, please: {list}", "{hello} {c} {ns}: {list}", "can you {v} these? {list}", "{v} each of these: {list}", "{list} - {v} them all", "{list}: {v} each", "{c} {ns} {list}", "{ns} wanted: {list}", "[{c} {ns}] {list}", "{c}x {n}: {list}", "{v} one by one: {list}", "{n} list: {list}", "{list}. please {v} all of them", "{i_want} a {n} of each: {list}", "{n}: {list}", "{ns} = {list}", "{v} -> {list}", "we need {ns} of these: {list}", "make {c} {ns}: {list}", "{c} {ns} in this order: {list}",
+    "3: {c} {ns}: {list}", "2: {ns}: {list}", "{ns} of {list}", "{v}: {list}", "2: {v} these: {list}", "{v} these {c} {ns}: {list}", "{sense}: {list}", "let me {sense} {list}", "i want to {sense} {list}", "{ns} pls: {list}", "{i_want} {c} {ns}: {list}", "{c} {ns} {close}. {list}", "{ns} to make: {list}", "{v} the following: {list}", "my list of {ns}: {list}", "todo ({ns}): {list}", "{list} ({c} {ns})", "{list} - all as {ns}", "{list}. {c} {ns}, please", "{list}, every one as a {n}",
+    "{v} {list}", "{v} {list} {close}", "{c} {ns}, please: {list}", "{hello} {c} {ns}: {list}", "can you {v} these? {list}", "{v} each of these: {list}", "{list} - {v} them all", "{list}: {v} each", "{c} {ns} {list}", "{ns} wanted: {list}", "[{c} {ns}] {list}", "{v} one by one: {list}", "{n} list: {list}", "{list}. please {v} all of them", "{i_want} a {n} of each: {list}", "{n}: {list}", "{ns} = {list}", "{v} -> {list}", "we need {ns} of these: {list}", "make {c} {ns}: {list}", "{c} {ns} in this order: {list}",
 )  # fmt: skip
 """Lists of things whose medium is named once; {c} is their number."""
 HEADS_MIXED: Words = (
     "6: {list}", "2: {c} things: {list}", "2: i need: {list}", "i need the following: {list}", "todo: {list}", "my list: {list}", "please make: {list}", "make these: {list}", "wishlist: {list}", "order: {list}", "{c} requests: {list}", "{hello} {list}", "{list} {close}", "{i_want} {list}", "{hello} {c} things please: {list}", "{list}. {c} files", "here is my list: {list}", "{you} make these: {list}", "shopping list: {list}", "{c} jobs for you: {list}", "{list}, in that order", "in this order: {list}", "to do:¶{list}", "requests:¶{list}", "deliver {list}", "{list}. that's all",
-    "output: {list}", "{c} separate files: {list}", "this is what i need: {list}", "{i_want} these {c}: {list}", "for tomorrow: {list}",
+    "output: {list}", "{c} separate files: {list}", "this is what i need: {list}", "{i_want} these {c} things: {list}", "for tomorrow: {list}",
 )  # fmt: skip
 """Lists of media."""
 ALIKE_WORDS: dict[str, dict[str, Words]] = {

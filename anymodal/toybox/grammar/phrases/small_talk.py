@@ -29,7 +29,7 @@ SMALL_TALK: tuple[tuple[Words, Words], ...] = (
     (("is it free?", "does it cost anything?", "can i use this at work?", "do i have to pay?", "what do you cost?"), ("I am free, and you may use me for anything.", "I cost nothing.")),
     (("do you store my data?", "is this private?", "who can read this?", "do you send it somewhere?", "is it safe to talk to you?"), ("All stays on your computer.", "I keep nothing, and I send nothing anywhere.")),
     (("what did you learn?", "how were you trained?", "where is your data from?", "who trained you?", "what do you know?"), ("I was trained in a small world of twelve toys.", "I learned from a world of toys, and know nothing else.")),
-    (("stop", "stop it", "stop that", "enough", "cancel", "forget it", "nothing", "leave it", "never mind that"), ("Okay.", "Fine, I stop.", "Okay, nothing more.")),
+    (("stop", "stop it", "stop that", "enough", "forget it", "nothing", "leave it", "never mind that"), ("Okay.", "Fine, I stop.", "Okay, nothing more.")),
     (("is that all?", "is that everything you can do?", "what else?", "anything else?", "what more can you do?", "surprise me with your skills"), ("I can draw, play sounds, make short videos, and tell what I see, hear and feel.", "I draw, play and film, and I describe what you give me.")),
 )  # fmt: skip
 """Exchanges that ask for no media."""

@@ -7,7 +7,7 @@ from anymodal.toybox.grammar.phrases.attributes import Words
 STORIES: dict[str, Words] = {
     "story": ("12: {event}", "3: {opener}{event}", "3: {event}{tail}", "4: {taste}", "{opener}{taste}", "3: {opinion}", "2: {fact}", "2: {opener}{fact}", "2: {event}. {event}", "{opinion}. {taste}", "{taste}. {event}", "2: {habit}", "{opener}{habit}",
               "2: {plan}", "2: {worry}", "{worry}{tail}", "{opener}{worry}"),
-    "opener": ("you know, ", "guess what, ", "funny thing, ", "oh man, ", "by the way, ", "well, ", "so, ", "today ", "just a story: ", "you won't believe it, ", "no request, just a story: ", "i have to tell somebody: ", "do you know what happened? ",
+    "opener": ("you know, ", "guess what, ", "funny thing, ", "oh man, ", "by the way, ", "well, ", "so, ", "just a story: ", "you won't believe it, ", "no request, just a story: ", "i have to tell somebody: ", "do you know what happened? ",
                "hi, ", "hey, ", "lol, ", "haha, ", "omg ", "ugh, ", "wow, ", "phew, ", "what a day, ", "sorry, i just need to say that ", "don't draw anything, i just want to talk. ", "before we start, ", "as i was saying, ", "between us, ", "listen, "),
     "tail": (", that's all", ", can you imagine", ", what a day", " and i laughed a lot", " lol", " haha", ", just saying", ", so annoying", " and it was lovely", ", you know", ", i thought i'd tell you", ", no need to do anything", " and then i went home",
              ", life is strange", " and everybody clapped", ", funny isn't it", ", true story", ", such is life", " :)", ", oh well"),
@@ -28,7 +28,7 @@ STORIES: dict[str, Words] = {
         "a bee [stung me|stung {who}|flew into my room|sat on my cake|landed on my nose] {when}", "{who} keeps bees [on the roof|in the garden|as a hobby]", "the bees are back in our garden", "i found a dead bee on the window sill {when}", "there was a bee in the car {when}",
         "we bought honey from somebody who keeps bees", "i was busy as a bee {when}", "{who} is afraid of bees", "a swarm of bees moved into our chimney",
         # clocks and bells
-        "the clock [in the kitchen|in the hall|on my desk|at the station|on the wall] [stopped|is wrong|ticks too loudly|is broken|fell off the wall] {when}", "{who} [repairs|collects|gave me|bought] [old clocks|clocks]", "i forgot to set my alarm clock {when}",
+        "the clock [in the kitchen|in the hall|on my desk|at the station|on the wall] [stopped|was wrong|ticked too loudly|broke|fell off the wall] {when}", "{who} [repairs|collects|gave me|bought] [old clocks|clocks]", "i forgot to set my alarm clock {when}",
         "my alarm clock did not ring {when}", "we changed the clocks {when} and i'm so tired", "i work around the clock", "the church bell [rings|rang] [every hour|all morning|at six|during the wedding]", "the bell rang and nobody was at the door", "the school bell was broken {when}",
         "i rode my bike and the bell fell off", "the cow next door wears a bell", "{who} rang the bell and ran away {when}", "your name rings a bell", "saved by the bell {when}",
         # drums, flutes, hearts
@@ -51,8 +51,8 @@ STORIES: dict[str, Words] = {
     ),
     "hours": ("two hours", "five hours", "half a day", "an hour", "the whole day", "all evening", "the night"),
     "taste": (
-        "i [love|like|adore|hate|miss|can't stand|enjoy|don't like] the sound of [rain|bells|birds|a flute|drums|sirens|clocks|bees|a ticking clock|an old car|the church bell]", "[birds|bees|ducks|bells|drums|flutes|clocks|cars|hearts|balls|sirens] are [great|my favourites|boring|cute|loud|lovely|so pretty|the best]",
-        "i [love|like|prefer|hate|adore] [rain|rainy days|ducks|birds|bees|old cars|fast cars|drum solos|flute music|cuckoo clocks|big bells|pink hearts|blue cars|red balls]", "[red|blue|green|yellow|pink|purple|orange|cyan] is [my favourite colour|such a nice colour|not my colour|her favourite colour]",
+        "i [love|like|adore|hate|miss|can't stand|enjoy|don't like] the sound of [rain|bells|birds|a flute|drums|sirens|clocks|bees|a ticking clock|an old car|the church bell]", "[birds|bees|ducks|bells|drums|flutes|clocks|cars|hearts|balls|sirens] are [great|boring|cute|loud|lovely|so pretty|the best]",
+        "i [love|like|prefer|hate|adore] [rain|rainy days|ducks|birds|bees|old cars|fast cars|drum solos|flute music|cuckoo clocks|big bells|pink hearts|blue cars|red balls]", "[red|blue|green|yellow|pink|purple|orange|cyan] is [such a nice colour|not my colour|her favourite colour|everywhere this year]",
         "i [like|prefer|love] [pictures|drawings|films|videos|sounds|music|animations] [more than|better than] [words|books|films|pictures|videos|sounds]", "{who} [loves|hates|likes|is crazy about|is scared of] [cars|birds|ducks|bees|clocks|drums|rain|sirens|bells|flutes|ball games]",
         "rain [cheers me|makes me sleepy|makes me sad|is good for the garden|smells so good]", "nothing beats the sound of [rain|a flute|bells] in the evening", "a ticking clock drives me mad", "i find sirens [scary|annoying|exciting]", "i'm a fan of [drums|old cars|slow films|short films|ducks]",
         "ducks make me smile", "i'm allergic to bees", "bees are important for all of us", "birds in cages make me sad", "cars are too loud for me", "i don't care for [cars|balls|clocks|drums]", "i could watch ducks for hours", "i could listen to rain for hours",

@@ -65,14 +65,14 @@ _MORE: Words = each_word(
 _NOT_UNKNOWN = each_word(
     "clockwork fly slide ring bow cross number letter wave swing screen radio camera microphone brush pen pencil fire iceberg hand church beach wall football sunset rose ambulance firetruck boxer date scale spring tie trap target stream swallow robin pump ear iron organ suit fan tank arch chain jam pipe hook"
 )
+SUBSTANCES: Words = ("bread", "milk", "cheese", "rice", "soup", "sand", "smoke", "grass", "snow", "ice", "water", "lava", "fog", "honey", "tea", "coffee", "beer", "wine", "juice", "spaghetti", "popcorn", "chocolate", "sugar", "gold", "money", "jewellery", "furniture", "homework", "freedom", "happiness", "justice", "peace", "infinity", "loneliness", "gravity", "silence", "friendship", "nature", "electricity", "dust", "mud", "oil", "slime", "confetti", "lightning", "mist", "frost", "moonlight", "sunshine", "garbage", "sadness", "anger", "jealousy", "democracy", "hope", "chaos", "truth", "success", "courage", "wisdom", "poverty", "education", "eternity", "philosophy", "boredom", "laundry", "seaweed", "moss", "bamboo", "algae", "ham", "ginger", "cinnamon", "corn", "garlic", "curry", "tofu", "pasta", "broccoli", "celery", "cereal", "lettuce", "spinach", "ketchup", "mustard", "yogurt", "toast", "oatmeal", "bacon", "soap", "ink", "lasagna", "asparagus", "gingerbread", "sushi", "hail", "dynamite", "scissors", "jeans", "glasses", "sunglasses", "trousers", "leggings", "binoculars", "fries", "tweezers", "maracas", "dice")  # fmt: skip
+"""Unknown nouns without an article."""
 UNKNOWN_THINGS = tuple(
     dict.fromkeys(
         word for word in (*UNKNOWN_THINGS, *_MORE, *_SEVERAL_WORDS)
-        if word not in _NOT_UNKNOWN and "-" not in word
+        if word not in _NOT_UNKNOWN and word not in SUBSTANCES and "-" not in word
     )
 )  # fmt: skip
-SUBSTANCES: Words = ("bread", "milk", "cheese", "rice", "soup", "sand", "smoke", "grass", "snow", "ice", "water", "lava", "fog", "honey", "tea", "coffee", "beer", "wine", "juice", "spaghetti", "popcorn", "chocolate", "sugar", "gold", "money", "jewellery", "furniture", "homework", "freedom", "happiness", "justice", "peace", "infinity", "loneliness", "gravity", "silence", "friendship", "nature", "electricity", "dust", "mud", "oil", "slime", "confetti", "lightning", "mist", "frost", "moonlight", "sunshine", "garbage")  # fmt: skip
-"""Unknown nouns without an article."""
 NAMED: Words = (
     "batman", "superman", "spiderman", "mickey mouse", "elsa", "harry potter", "pikachu", "super mario", "homer simpson", "yoda", "darth vader", "shrek", "santa claus", "the easter bunny", "winnie the pooh", "peter pan", "cinderella", "godzilla", "king kong", "dracula", "frankenstein", "sherlock holmes", "hello kitty", "spongebob",
     "garfield", "snoopy", "einstein", "napoleon", "mozart", "cleopatra", "shakespeare", "elvis", "the queen of england", "the pope", "obama", "the mona lisa", "the eiffel tower", "paris", "london", "the statue of liberty", "the great wall of china", "the taj mahal", "mount everest", "venice", "new york", "the pyramids", "africa",
