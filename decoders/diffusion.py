@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,39 +16,29 @@ from anymodal.decoders.call_settings import (
     check_call,
     check_reference_guidance,
 )
-from anymodal.decoders.denoiser import Denoiser, item_means
+from anymodal.decoders.denoiser import item_means
+from anymodal.decoders.encoding_pipeline import EncodingPipeline
 from anymodal.decoders.families.table import find_family
-from anymodal.decoders.guidance import NegativeConditioning
-from anymodal.decoders.held_pipeline import HeldPipeline
-from anymodal.decoders.masks import check_masks, mask_of_latents
+from anymodal.decoders.masks import check_masks
 from anymodal.decoders.noise import prediction_type
-from anymodal.decoders.records import PipelineRecords
 from anymodal.decoders.references import (
-    MASK,
     SOURCE,
     EncodedReferences,
-    Reference,
     References,
     check_references,
-    first_of,
     roles_of,
     with_span,
 )
 from anymodal.decoders.sampler import SamplingRequest, sample_media
-from anymodal.decoders.strength import StartLatents
-from anymodal.io.feature_cache import CacheKey
 from anymodal.io.sources import source_of
 from anymodal.media import Media
-from anymodal.types import Conditioning, ConditioningSpec
+from anymodal.types import Conditioning
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
-# Measures the conditioning's scale, where heads start.
-_PLAIN = ("a big red ball", "the sound of rain", "a small bird flying to the left")
 
-
-class DiffusionDecoder(HeldPipeline):
+class DiffusionDecoder(EncodingPipeline):
     """Makes media with a diffusers pipeline, conditioned where its captions would be.
 
     The denoising loss follows the pipeline's own scheduler, and sampling is the pipeline's own
@@ -72,8 +61,6 @@ class DiffusionDecoder(HeldPipeline):
             what the others ask.
     """
 
-    source: Mapping[str, object] | None = None
-
     def __init__(
         self,
         pipeline: DiffusionPipeline,
@@ -88,23 +75,16 @@ class DiffusionDecoder(HeldPipeline):
         # Here, since diffusers takes a second that a reply in words can do without.
         from anymodal.decoders import offload as pipeline_settings
 
-        super().__init__(pipeline, offload)
         name = type(pipeline).__name__
         family = find_family(name)
         check_arguments(family, options, name, provided=["pipeline"])
         family.check([name for name, part in pipeline.components.items() if part is not None])
         if scheduler is not None:
-            self.pipeline.scheduler = pipeline_settings.replace_scheduler(self.pipeline, scheduler)
+            pipeline.scheduler = pipeline_settings.replace_scheduler(pipeline, scheduler)
         pipeline_settings.enable_vae_slicing_tiling(
             pipeline, slicing=vae_slicing, tiling=vae_tiling
         )
-        self.family = family(pipeline, **options)
-        self.media = self.family.media
-        mechanism = self.family.reference_mechanism(references)
-        self._denoiser = Denoiser(self.family, mechanism)
-        self.references = () if mechanism is None else mechanism.slots
-        self._records = PipelineRecords(self.pipeline, self.family)
-        self._negative = NegativeConditioning(self._records)
+        super().__init__(pipeline, offload, family, options, references)
         if offload is not None and not self._on_meta_device():
             pipeline_settings.offload(pipeline, offload)
 
@@ -140,62 +120,15 @@ class DiffusionDecoder(HeldPipeline):
         decoder.source = source_of(name, revision)
         return decoder
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> DiffusionDecoder:
-        super()._apply(fn, recurse)
-        self._negative.forget()  # it stayed on the old device
-        return self
-
     @property
     def min_steps(self) -> int:  # type: ignore[override]
         """The fewest denoising steps that the pipeline takes."""
         return self.family.min_steps
 
-    @cached_property
-    def spec(self) -> ConditioningSpec:  # type: ignore[override]
-        """The conditioning's shape, and its root mean square on a few plain captions.
-
-        On the meta device, where the caption encoder has no weights, the scale is 1.
-        """
-        if self._on_meta_device():
-            return ConditioningSpec(self.family.length, self.family.width, self.family.pooled)
-        with torch.inference_mode(False), torch.no_grad():
-            embeds, mask, _ = self.embed_captions(_PLAIN)
-        scale = float(embeds[mask].float().square().mean().sqrt())
-        return ConditioningSpec(self.family.length, self.family.width, self.family.pooled, scale)
-
     @property
     def prediction(self) -> str:
         """The denoiser's target: epsilon, v_prediction, sample or flow_prediction."""
         return prediction_type(self.pipeline.scheduler)
-
-    def prepare(self, media: Media) -> Tensor:
-        """Turn one medium into a tensor of the family's `media_shape`, in [-1, 1].
-
-        Raises:
-            TypeError: the medium is not of the decoder's class.
-        """
-        if not isinstance(media, self.media):
-            raise TypeError(
-                f"this decoder makes {self.media.__name__}, so it cannot learn from "
-                f"{type(media).__name__}"
-            )
-        return self.family.prepare(media)
-
-    @torch.no_grad()
-    def encode(self, batch: Tensor) -> Tensor:
-        """Turn a batch of prepared media into scaled latents, the mode of their posterior."""
-        with self.lock:
-            return self.family.encode(batch.to(self.family.device, self.pipeline.vae.dtype))
-
-    @property
-    def sees_references(self) -> bool:  # type: ignore[override]
-        """Whether the pipeline's caption encoder looks at references, too."""
-        return self.family.sees_references and bool(self.references)
-
-    @property
-    def takes_mask(self) -> bool:  # type: ignore[override]
-        """Whether the denoiser is told which positions of a conditioning are padding."""
-        return self.family.takes_mask
 
     @property
     def inpaints(self) -> bool:  # type: ignore[override]
@@ -213,38 +146,6 @@ class DiffusionDecoder(HeldPipeline):
     def takes_negative(self) -> bool:  # type: ignore[override]
         """Whether guidance may lead away from another conditioning than the empty caption's."""
         return self.family.takes_negative_prompt
-
-    def embed_captions(
-        self, captions: Sequence[str], references: References | None = None
-    ) -> Conditioning:
-        """The pipeline's own conditioning of captions, with its gradient.
-
-        Args:
-            captions: at least one.
-            references: a list for each, which counts where the pipeline's encoder looks at them.
-
-        Raises:
-            ValueError: there is none, or one text in the place of a list, or references that the
-                decoder doesn't take.
-        """
-        if isinstance(captions, str) or not len(captions):
-            raise ValueError(f"captions={captions!r}; give a list of at least one text")
-        if references is not None:
-            name = type(self.pipeline).__name__
-            check_references(self.references, references, len(captions), name)
-        with self.lock:
-            if references is not None and self.sees_references:
-                return self.family.embed_captions_beside(captions, references)
-            return self.family.embed_captions(captions)
-
-    def unconditional(self, count: int) -> Conditioning:
-        """Unconditional conditioning of classifier-free guidance, cached until the weights change.
-
-        The empty caption's conditioning, or zeros where the pipeline takes those, `count` times.
-        Weights changed through `.data` are not noticed.
-        """
-        with self.lock:
-            return self._negative.unconditional(count)
 
     def losses(
         self,
@@ -264,17 +165,6 @@ class DiffusionDecoder(HeldPipeline):
         Raises:
             ValueError: shapes that do not fit the decoder or one another.
         """
-        errors, learned = self._errors(batch, conditioning, generator, references)
-        return item_means(errors, learned, self.family.error_parts)
-
-    def _errors(
-        self,
-        batch: Tensor,
-        conditioning: Conditioning,
-        generator: torch.Generator | None,
-        references: EncodedReferences | None,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Squared errors (B, …) of the denoiser, and where they count, as `Denoiser.errors`."""
         conditioning = self.family.check_conditioning(conditioning)
         clean = self._latents(batch)
         if len(clean) != len(conditioning.embeds):
@@ -283,7 +173,8 @@ class DiffusionDecoder(HeldPipeline):
                 f"{len(conditioning.embeds)}; pass as many of both"
             )
         with self.lock:
-            return self._denoiser.errors(clean, conditioning, generator, references)
+            errors, learned = self._denoiser.errors(clean, conditioning, generator, references)
+        return item_means(errors, learned, self.family.error_parts)
 
     def sample(
         self,
@@ -361,33 +252,18 @@ class DiffusionDecoder(HeldPipeline):
             raise ValueError(f"{len(generator)} generators for {count} items; give one each")
         if not count:
             return []
-        if references is not None:
-            slots = self.slots(settings, roles_of(references))
-            check_references(slots, references, count, name)
-            check_masks(references, settings, name)
-            references = with_span(references, span)
-        elif strength is not None:
-            raise ValueError(
-                f"strength={strength}, and no references; give each item one {SOURCE!r} to start "
-                "from, or leave strength out"
-            )
+        references = self._check_references(references, count, settings)
         with self.lock:
             shown = self._own(references)
-            positive = self.family.check_conditioning(conditioning)
-            check_finite(positive)
-            away = None
+            positive, away = self._at_denoiser(conditioning), None
             if guidance > 1 and negative is not None:
-                negative = self.family.check_conditioning(negative)
-                check_finite(negative)
-                away = negative.cast(self.pipeline.text_encoder.dtype, self.family.device)
+                away = self._at_denoiser(negative)
             elif guidance > 1:
                 away = self._negative.of(negative_prompt, count, shown)
             if neither is not None:
-                neither = self.family.check_conditioning(neither)
-                check_finite(neither)
-                neither = neither.cast(self.pipeline.text_encoder.dtype, self.family.device)
+                neither = self._at_denoiser(neither)
             request = SamplingRequest(
-                positive.cast(self.pipeline.text_encoder.dtype, self.family.device),
+                positive,
                 away,
                 settings,
                 call_arguments(self.pipeline, more),
@@ -399,37 +275,27 @@ class DiffusionDecoder(HeldPipeline):
             report = progress or (lambda step, steps: None)
             return sample_media(self._denoiser, request, report)
 
-    def _own(self, references: References | None) -> References | None:
-        """The references of the decoder's own slots, without those that are a start alone."""
-        roles = {slot.role for slot in self.references}
-        if references is None:
-            return None
-        return [[each for each in item if each.role in roles] for item in references]
-
-    def _starts(self, references: References, is_weaker: bool) -> list[StartLatents | None]:
-        """Each item's start: its first source, where it has one and a mask or strength."""
-        starts: list[StartLatents | None] = []
-        for item in references:
-            source, mask = first_of(item, SOURCE), first_of(item, MASK)
-            if source is None or (mask is None and not is_weaker):
-                starts.append(None)
-                continue
-            clean = self.encode(self.prepare(source.media)[None])[0]
-            fitted = None if mask is None else mask_of_latents(self.family, mask.media)
-            starts.append(StartLatents(clean, fitted))
-        return starts
-
-    def prepare_reference(self, reference: Reference) -> Tensor:
-        """Turn a reference into a tensor, in [-1, 1]."""
-        return self.family.prepare_reference(reference)
-
-    @torch.no_grad()
-    def encode_reference(self, batch: Tensor) -> Tensor:
-        """Turn a batch of prepared references of one role into scaled latents."""
-        with self.lock:
-            return self.family.encode_reference(
-                batch.to(self.family.device, self.pipeline.vae.dtype)
+    def _check_references(
+        self, references: References | None, count: int, settings: Mapping[str, Any]
+    ) -> References | None:
+        """Checked references of `count` items, with the settings' span where they have none."""
+        name, strength = type(self.pipeline).__name__, settings["strength"]
+        if references is not None:
+            check_references(self.slots(settings, roles_of(references)), references, count, name)
+            check_masks(references, settings, name)
+            return with_span(references, settings["span"])
+        if strength is not None:
+            raise ValueError(
+                f"strength={strength}, and no references; give each item one {SOURCE!r} to start "
+                "from, or leave strength out"
             )
+        return None
+
+    def _at_denoiser(self, conditioning: Conditioning) -> Conditioning:
+        """A checked conditioning on the denoiser's device, in the caption encoder's dtype."""
+        conditioning = self.family.check_conditioning(conditioning)
+        check_finite(conditioning)
+        return conditioning.cast(self.pipeline.text_encoder.dtype, self.family.device)
 
     def check_settings(self, settings: object, place: str = "") -> dict[str, Any]:
         """Check settings of `sample`, also against the signature of the pipeline's `__call__`.
@@ -443,42 +309,3 @@ class DiffusionDecoder(HeldPipeline):
         mechanism = self._denoiser.mechanism if self.references else None
         check_reference_guidance(mechanism, values, place, self.takes_neither)
         return values
-
-    def captioning(self) -> CacheKey:
-        """Give the caption encoders, their settings and their tokenizers."""
-        records, code = self._records, (type(self), self.family)
-        return CacheKey("conditioning", tuple(records.captioners), records.captioning, code)
-
-    def encoding(self) -> CacheKey:
-        """Give the autoencoder and its settings."""
-        code = (type(self), self.family)
-        parts = tuple(self._records.autoencoders)
-        return CacheKey("latents", parts, self._records.encoding, code)
-
-    def reference_encoding(self, role: str) -> CacheKey:
-        """Give that of the media that are made, where references have the same latents; else one
-        that has all parts that encode them.
-        """
-        mechanism = self._denoiser.mechanism
-        kinds = {slot.role: slot.media for slot in self.references}
-        if mechanism is None or mechanism.own_size or kinds.get(role) is not self.media:
-            key = super().reference_encoding(role)
-            return key._replace(modules=(*key.modules, *self._records.reference_encoders))
-        return self.encoding()
-
-    def metadata(self) -> dict[str, object]:
-        """Give what a checkpoint's manifest records of this decoder, ready for JSON."""
-        source = {} if self.source is None else {"source": self.source}
-        return {**self._records.metadata(), **source}
-
-    def _latents(self, batch: Tensor) -> Tensor:
-        shape = tuple(batch.shape[1:])
-        if shape == self.family.latent_shape:
-            return batch
-        if shape == self.family.media_shape:
-            return self.encode(batch)
-        raise ValueError(
-            f"a batch of shape {tuple(batch.shape)} is neither prepared media (batch, "
-            f"{', '.join(map(str, self.family.media_shape))}) nor latents (batch, "
-            f"{', '.join(map(str, self.family.latent_shape))})"
-        )
