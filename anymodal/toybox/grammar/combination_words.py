@@ -39,7 +39,7 @@ _PLAIN_WORDS: dict[str, dict[str, Words]] = {
 
 
 class Taken(NamedTuple):
-    """What is taken over from an item: the item, words for it, and the attributes' names."""
+    """Attributes taken over from an item: the item, words for it, and their names."""
 
     source: Entry
     phrase: str

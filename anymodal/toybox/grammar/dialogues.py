@@ -131,7 +131,7 @@ def _is_excluded(dialogue: ReferenceDialogue, unseen: bool) -> bool:
 
 
 def _reaches_too_far(dialogue: ReferenceDialogue) -> Iterator[bool]:
-    """Whether each reference is to a medium that can't be pointed at."""
+    """Truth values of all references: True for a medium that can't be pointed at."""
     count = 0
     for turn in dialogue.turns:
         for item in turn.media:

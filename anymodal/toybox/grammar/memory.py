@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from anymodal.toybox.grammar.builder import DialogueBuilder
+from anymodal.toybox.grammar.counts import add_count, made_entries
 from anymodal.toybox.grammar.people_phrases import spoken_phrase
 from anymodal.toybox.grammar.people_requests import RULES
 from anymodal.toybox.grammar.phrases.memory import (
@@ -21,11 +22,9 @@ from anymodal.toybox.grammar.phrases.memory import (
 from anymodal.toybox.grammar.phrases.references import KINDS_OF_MEDIA
 from anymodal.toybox.grammar.reviews import (
     add_any_question,
-    add_count,
     add_last_question,
     add_order_question,
     add_past_question,
-    made_entries,
 )
 from anymodal.toybox.grammar.revisions import (
     add_correction,

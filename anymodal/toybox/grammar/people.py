@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from anymodal.toybox.grammar.builder import DialogueBuilder
 from anymodal.toybox.grammar.combinations import add_combination
 from anymodal.toybox.grammar.comparing import comparison
+from anymodal.toybox.grammar.counts import add_count
 from anymodal.toybox.grammar.inquiries import add_compound_question, add_inquiry_of
 from anymodal.toybox.grammar.reviews import (
     add_any_question,
-    add_count,
     add_last_question,
     add_order_question,
     add_past_question,

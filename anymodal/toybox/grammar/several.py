@@ -19,15 +19,9 @@ from anymodal.toybox.grammar.phrases.several import (
 )
 from anymodal.toybox.grammar.rules import Rules, tidy
 from anymodal.toybox.grammar.scenes import SceneSampler, observable_in, shows_held_out
+from anymodal.toybox.grammar.several_alike import add_like_first, add_one_thing, add_paced
 from anymodal.toybox.grammar.several_frames import add_frame, add_list
-from anymodal.toybox.grammar.several_shared import (
-    add_copies,
-    add_like_first,
-    add_one_thing,
-    add_paced,
-    add_values_apart,
-    add_versions,
-)
+from anymodal.toybox.grammar.several_shared import add_copies, add_values_apart, add_versions
 from anymodal.toybox.grammar.talk import GENERATED
 from anymodal.toybox.grammar.words import Draw
 from anymodal.toybox.scene import DEFAULTS, VALUES, Scene

@@ -1,4 +1,4 @@
-"""How people type: slips of the fingers and short forms, by an edit model.
+"""Slips of the fingers and short forms of people who type, by an edit model.
 
 Source: Damerau 1964, whose four kinds of errors (a letter left out, put in, replaced, two letters
 swapped) are four in five of all misspellings; replaced letters are neighbours on the keyboard.

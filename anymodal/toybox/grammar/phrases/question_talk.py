@@ -1,4 +1,4 @@
-"""What people say around a question about a medium, and how they name a file that they give."""
+"""Words around a question about a medium, and names of a file that comes with it."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ SEVERAL_RULES: dict[str, Words] = {
               "two things: {a1} and {a2}", "{a2}, but first {a1}", "both please: {a1}, {a2}", "{a1} + {a2}", "{hello} {a1} and {a2}", "{a1} as well as {a2}", "{a1}, {a2}"),
     # --- versions of one thing -------------------------------------------------------------------
     "colors": ("4: {versions}", "3: {v} {x} in {values}", "{ns} of {x} in {values}", "a {n} of {x} in {values}"),
-    "versions": ( "{c} {ns} of {x}: {values}", "{get} me {c} versions of {x}: {values}", "{v} {x} {times}: {values}", "a {n} of {x} {times}, {values}",
+    "versions": ( "{c} {ns} of {x}: {values}", "{get} me {c} {n} versions of {x}: {values}", "{v} {x} {times}: {values}", "a {n} of {x} {times}, {values}",
                   "{v} {x} as {values}", "{open} {v} {x}, {values}?", "{ns} of {x}, once {once}"),
     "copies": ("2: {c} {ns} of {x}", "{c} different {ns} of {x}", "{v} {x} {times}", "{get} me {c} {ns} of {x}", "{open} {v} {x} {times}", "{i_want} {c} {ns} of {x}", "a {n} of {x}, {times}", "{ns} of {x}, {times}", "{c} {ns}, all of {x}",
                "a {n} of {x} {times} please", "{c} tries at a {n} of {x}"),

@@ -1,4 +1,4 @@
-"""What is outside of the Toybox: things, colors, movements, abilities, questions, files, languages."""
+"""Words for what is outside of the Toybox: things, colors, movements, abilities, questions, files, languages."""
 
 from __future__ import annotations
 
