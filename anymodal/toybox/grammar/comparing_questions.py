@@ -58,7 +58,9 @@ def ask_more_than(forms: Sequence[str]) -> ComparingQuestion:
     def add(items: Compared, common: list[str], differing: list[str]) -> bool:
         draw = items.builder.scenes
         pool = [name for name in differing if name in _ORDERED]
-        if not pool or draw.chance(0.15):
+        if not pool and draw.chance(0.9):  # of what is equal the verdict is always no
+            return False
+        if not pool or draw.chance(0.05):
             pool = [name for name in common if name in _ORDERED]
         if not pool:
             return False
@@ -134,6 +136,8 @@ def ask_same(forms: Sequence[str] | None, answer_if_same: str) -> ComparingQuest
     def add(items: Compared, common: list[str], differing: list[str]) -> bool:
         draw = items.builder.scenes
         same = [name for name in common if name not in differing]
+        if not same and draw.chance(0.5):  # most items differ, so most verdicts would be one
+            return False
         pool = (same if draw.chance(0.5) else differing) or common
         name = draw.choice(pool)
         spoken = items.spoken(name)
@@ -151,7 +155,7 @@ def ask_both(items: Compared, common: list[str], differing: list[str]) -> bool:
     """A question whether both items, or one of them, have a value."""
     draw = items.builder.scenes
     same = [name for name in common if name not in differing]
-    name = draw.choice((same if draw.chance(0.7) else differing) or common)
+    name = draw.choice((same if draw.chance(0.6) else differing) or common)
     values = items.values(name)
     value = draw.choice(values if draw.chance(0.8) else VALUES[name])
     any_of = draw.chance(0.15)
@@ -175,9 +179,9 @@ def ask_identical(items: Compared, common: list[str], differing: list[str]) -> b
     """A question whether the items are the same in everything, or in all but one attribute."""
     draw = items.builder.scenes
     names = list(common)
-    if len(differing) > 2 and draw.chance(0.7):
+    if draw.chance((0.0, 0.0, 0.5, 0.85)[min(len(differing), 3)]):
         return False
-    if differing and len(common) > 1 and draw.chance(0.6):
+    if differing and len(common) > 1 and draw.chance(0.75):
         name = draw.choice(differing)
         names.remove(name)
         items.ask(words_for.IDENTICAL_BUT, name, {"p": items.spoken(name)})

@@ -154,7 +154,8 @@ def add_missing(builder: DialogueBuilder) -> bool:
     """A question or a request about an item of a kind that isn't there."""
     draw = builder.scenes
     there = {entry.item.modality for entry in builder.entries}
-    absent = [name for name in KINDS_OF_MEDIA if name not in there]
+    # What moves in a video is a movement too.
+    absent = [n for n in KINDS_OF_MEDIA if n not in there and (n != "imu" or "video" not in there)]
     if not absent:
         return False
     kind = KINDS_OF_MEDIA[draw.choice(absent)][0]
