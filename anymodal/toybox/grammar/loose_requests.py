@@ -64,13 +64,14 @@ def loose_describe_request(draw: Draw, source: str) -> str:
 def with_surroundings(draw: Draw, text: str) -> str:
     """A request with irrelevant talk before it or after it."""
     # None of it names an attribute, so the answer stays what the request alone asks for.
-    choice = draw.rng.random()
+    choice, inside = draw.rng.random(), text[:1].lower() + text[1:]
     if choice < 0.35:
-        return draw.choice(OPENINGS) + text
+        return draw.choice(OPENINGS) + inside
     if choice < 0.5:
-        return f"{_clause(draw)}, so {text}"
+        return f"{_clause(draw)}, so {inside}"
     if choice < 0.7:
-        return f"{_clause(draw)}{draw.choice(('. ', '. ', ', ', '! '))}{text}"
+        joint = draw.choice((". ", ". ", ", ", "! "))
+        return f"{_clause(draw)}{joint}{inside if joint == ', ' else text}"
     if text.endswith((".", "!", "?")):  # what ends a sentence can't be continued by a comma
         return f"{text} {_clause(draw)}"
     if choice < 0.85:
