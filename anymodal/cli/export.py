@@ -49,13 +49,16 @@ def run(args: argparse.Namespace) -> int:
         if args.adapters and args.dtype:
             raise ValueError("--adapters writes weights as they were trained; leave --dtype out")
         if composition.is_run(args.model):
-            from anymodal.training.run_folder import open_run
+            from anymodal.training.run_folder import is_finished, open_run, open_run_model
 
-            objective = open_run(args.model, args.trusted_packages)
-            if not isinstance(objective.model, AnyModal):  # a part, as its own class writes it
-                objective.save_pretrained(args.folder)
-                return _tell_size(args.folder)
-            model = objective.model
+            if is_finished(args.model):
+                model = open_run_model(args.model, args.trusted_packages)
+            else:
+                objective = open_run(args.model, args.trusted_packages)
+                if not isinstance(objective.model, AnyModal):  # a part, as its own class writes it
+                    objective.save_pretrained(args.folder)
+                    return _tell_size(args.folder)
+                model = objective.model
         else:
             model = AnyModal.from_pretrained(args.model, trusted_packages=args.trusted_packages)
     if args.adapters:

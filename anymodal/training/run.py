@@ -137,10 +137,17 @@ def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
 
 def _best_step(run: Run) -> int | None:
     """The step of the weights that a finished model has, if they aren't the last ones."""
+    best = restored_best(run)
+    return None if best is None else int(read_checkpoint(best)["global_step"])
+
+
+def restored_best(run: Run) -> Path | None:
+    """The checkpoint whose weights a finished model has, if they aren't the last ones."""
     best = Path(run.output_dir) / "checkpoints" / BEST
     if run.validation is None or not run.validation.restore_best or not best.is_file():
         return None
-    return int(read_checkpoint(best)["global_step"])
+    # By another figure they were before the run went on with this one.
+    return best if read_checkpoint(best)["monitor"] == run.validation.monitor else None
 
 
 def _was_interrupted(trainer: L.Trainer) -> bool:
@@ -281,7 +288,10 @@ def fit_objective(
     with transform_regions(
         module.model, compiled=run.compile, checkpointed=run.activation_checkpointing
     ):
-        trainer.fit(module, datamodule=batches, ckpt_path=resumable(last))
+        try:
+            trainer.fit(module, datamodule=batches, ckpt_path=resumable(last))
+        except MisconfigurationException as error:  # such as a callback's, which needs loggers
+            raise ConfigError(f"trainer: {error}") from error
     for callback in average:
         callback.apply(module)
     for each in validation:
@@ -309,7 +319,7 @@ def _trainer(
     }
     try:
         trainer = L.Trainer(**settings)
-    except (MisconfigurationException, TypeError, ValueError) as error:
+    except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
         raise ConfigError(f"trainer: {error}") from error
     warn_of_slow_precision(run.precision, trainer.strategy.root_device)
     return trainer

@@ -20,7 +20,7 @@ from anymodal.training.checkpoints import AtomicCheckpointIO, read_checkpoint, r
 from anymodal.training.objectives import Objective
 from anymodal.training.precision import cast_weights
 from anymodal.training.report.stage_record import add_stage
-from anymodal.training.run import FINISHED, read_run
+from anymodal.training.run import FINISHED, read_run, restored_best
 from anymodal.training.trainable import freeze_all_but, load_buffers
 from anymodal.training.validation.best import BEST
 
@@ -37,6 +37,11 @@ def checkpoint_of(path: str | Path) -> Path | None:
     if path.suffix == ".ckpt" and (path.parent.parent / RUN_FILE).is_file():
         return path
     return path / "checkpoints" / LAST if (path / RUN_FILE).is_file() else None
+
+
+def is_finished(path: str | Path) -> bool:
+    """Return True for the folder of a run that has a finished model which chats."""
+    return (Path(path) / FINISHED / CONFIG).is_file()
 
 
 def open_any_model(
@@ -81,7 +86,7 @@ def open_run_model(path: str | Path, trusted_packages: Iterable[str] = ()) -> An
         ConfigError: if there is no checkpoint yet, it doesn't fit, or the run trains no such model.
     """
     finished = Path(path) / FINISHED
-    if finished.is_dir() and not (finished / CONFIG).is_file():
+    if finished.is_dir() and not is_finished(path):
         raise ConfigError(
             f"{finished} is no model that chats; open it by its own class, or export it"
         )
@@ -97,14 +102,19 @@ def open_run_model(path: str | Path, trusted_packages: Iterable[str] = ()) -> An
 def open_run(path: str | Path, trusted_packages: Iterable[str] = ()) -> Objective[Any, Any]:
     """A run's objective, whose model has the weights of a checkpoint; see `open_run_model`.
 
-    With a moving average the weights are the averaged ones, as a finished model's are.
+    With a moving average the weights are the averaged ones, as a finished model's are; of the
+    folder of a run that finished with `restore_best` they are the best.
     """
     checkpoint = checkpoint_of(path)
     if checkpoint is None:
         raise ConfigError(f"{path} is no run's folder, which has a {RUN_FILE}, nor a checkpoint in")
-    trusted = json.dumps([*trusted_packages])
-    run = read_run(checkpoint.parent.parent / RUN_FILE, [f"trusted_packages={trusted}"])
-    run.output_dir = str(checkpoint.parent.parent)  # it may have been moved
+    folder, trusted = checkpoint.parent.parent, json.dumps([*trusted_packages])
+    # Its loggers and callbacks have no part in its model, and may be missing here.
+    overrides = [f"trusted_packages={trusted}", "loggers=[]", "callbacks=[]"]
+    run = read_run(folder / RUN_FILE, overrides)
+    run.output_dir = str(folder)  # it may have been moved
+    if checkpoint != Path(path) and (folder / FINISHED).is_dir():
+        checkpoint = restored_best(run) or checkpoint
     content = _content(checkpoint)  # before the model, which may take minutes
     objective = build_objective(run, None)[0]
     names = freeze_all_but(objective.model, run.stage.trainable)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 import yaml
 
+from anymodal.cli import main
 from anymodal.cli.export import run as export
 from anymodal.composition.card import model_card
 from anymodal.config import ConfigError
@@ -137,6 +139,52 @@ def test_what_a_run_trained_goes_with_its_model(stopped: Path, tmp_path: Path) -
     assert str(stopped.parent) not in card
     (tmp_path / "saved" / "training.json").write_text('[{"stage": 3}]')
     assert AnyModal.from_pretrained(tmp_path / "saved").training_records == []
+
+
+def test_a_finished_run_is_exported_with_the_weights_that_it_finished_with(tmp_path: Path) -> None:
+    """The best ones are those of the second step of five."""
+    held_out = {"_target_": "tests.support.composed.Numbers", "count": 3}
+    validation = {"data": held_out, "every": 1, "patience": 3, "restore_best": True}
+    rising = {"_target_": "tests.training.test_validation.Rising"}
+    model = train(write(tmp_path, objective=rising, steps=20, validation=validation))
+    assert model is not None and last(model.parent)["global_step"] == 5
+    arguments = {"licence": None, "trusted_packages": ["tests"], "dtype": None, "adapters": False}
+    place = {"model": str(tmp_path / "run"), "folder": tmp_path / "out"}
+    assert export(argparse.Namespace(**arguments, **place)) == 0
+    name = "toy.safetensors"
+    assert (tmp_path / "out" / name).read_bytes() == (model / name).read_bytes()
+    open_last = open_run(tmp_path / "run" / "checkpoints" / "last.ckpt", ["tests"]).model
+    saved = last(tmp_path / "run")["state_dict"]["model.layer.weight"]
+    assert_same(open_last.get_parameter("layer.weight").detach(), saved)
+    model.rename(tmp_path / "gone")
+    gone_on = open_run(tmp_path / "run", ["tests"]).model
+    assert_same(gone_on.get_parameter("layer.weight").detach(), saved)
+
+
+def test_a_finished_model_is_exported_without_its_checkpoints(tmp_path: Path) -> None:
+    stage = stages(write_model(tmp_path / "parts"), tmp_path)["perceive"]
+    model = train(write(tmp_path, **{**stage, **SMALL, "steps": 1}))
+    assert model is not None
+    for file in (tmp_path / "run" / "checkpoints").iterdir():
+        file.unlink()
+    command = ["export", str(tmp_path / "run"), str(tmp_path / "out"), "--dtype", "float32"]
+    assert main([*command, "--trust", "tests"]) == 0
+    before, after = (AnyModal.from_pretrained(each) for each in (model, tmp_path / "out"))
+    assert_same(before.state_dict(), after.state_dict())
+    assert after.training_records == before.training_records
+
+
+def test_loggers_and_callbacks_of_a_run_are_not_needed_to_open_its_model(
+    stopped: Path, tmp_path: Path
+) -> None:
+    """As on another machine, which may have neither the user's classes nor wandb."""
+    shutil.copytree(stopped, tmp_path / "run")
+    path = tmp_path / "run" / "run.yaml"
+    run = yaml.safe_load(path.read_text())
+    run["loggers"] = [{"_target_": "lightning.pytorch.loggers.CometLogger"}, {"_target_": "a.B"}]
+    run["callbacks"] = [{"_target_": "absent.Callback"}]
+    path.write_text(yaml.safe_dump(run))
+    assert open_run_model(tmp_path / "run", ["tests"]).name == "run"
 
 
 def test_runs_without_a_checkpoint_are_told(tmp_path: Path) -> None:
