@@ -191,6 +191,28 @@ def test_the_best_weights_are_kept_and_patience_ends_a_run(
     assert last(tmp_path / "run")["global_step"] == 5
 
 
+def test_another_figure_that_decides_begins_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    held_out = {"one": {**HELD_OUT, "count": 3}, "two": {**HELD_OUT, "count": 5}}
+    settings: dict[str, Any] = {"data": held_out, "every": 1, "restore_best": True}
+    assert train(write(tmp_path, steps=2, validation=settings)) is not None
+    best = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    assert torch.load(best, weights_only=True)["monitor"] == "loss"
+    # The most of a loss, which is less at every step, so that what was best before would stay.
+    most = {**settings, "monitor": "two/loss", "mode": "max", "patience": 9}
+    finished = train(write(tmp_path, steps=4, validation=most))
+    found = torch.load(best, weights_only=True)
+    losses = read_log(tmp_path / "run", "validation/two/loss")[3:]
+    assert found["monitor"] == "two/loss" and found["global_step"] > 2
+    assert found["value"] == pytest.approx(max(losses), rel=1e-6)
+    assert "until step" in caplog.text and "those by two/loss, max" in caplog.text
+    assert finished is not None
+    saved = checkpoint.load_weights(finished / "toy.safetensors")
+    for name, value in found["state_dict"].items():
+        assert_same(saved[name.removeprefix("model.")], value)
+
+
 def test_averaged_weights_are_validated_and_the_runs_own_come_back(tmp_path: Path) -> None:
     model = {"_target_": "tests.support.composed.Toy", "noise": 0.0}
     validation = {"data": HELD_OUT, "every": 4}

@@ -123,8 +123,27 @@ class BestWeights:
 
     def state_dict(self) -> dict[str, Any]:
         """The state for a checkpoint."""
-        return {"value": self.value, "step": self.step, "waiting": self.waiting}
+        return {
+            "value": self.value,
+            "step": self.step,
+            "waiting": self.waiting,
+            "decides": self._decides,
+        }
+
+    @property
+    def _decides(self) -> str:
+        """The figure that decides, and when it is better."""
+        return f"{self.settings.monitor}, {self.settings.mode or 'min'}"
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint; another figure than decided until then begins anew."""
+        before = state.get("decides", self._decides)  # older ones don't tell
+        if before != self._decides:
+            if collectives.rank() == 0:
+                _LOG.warning(
+                    "validation: the best weights until step %d were those by %s; from now on they "
+                    "are those by %s",
+                    *(state["step"], before, self._decides),
+                )
+            return
         self.value, self.step, self.waiting = state["value"], state["step"], state["waiting"]
