@@ -108,19 +108,41 @@ def _and(names: list[str]) -> str:
 
 
 def _usage(name: str, folder: Path) -> str:
-    pinned = any(_pinned(read_yaml(folder / CONFIG)))
+    config = read_yaml(folder / CONFIG)
     size = (folder / WEIGHTS).stat().st_size / 1e6
-    note = (
-        f"This repository holds what was trained ({size:.1f} MB). Opening it fetches the parts "
-        "below from their own repositories, at the revisions named there, and refuses any others."
-        if pinned
-        else "This repository holds all of its parts."
-    )
-    code = f'model = AnyModal.from_pretrained("{name}")\nprint(model.chat("Hello").text)'
+    trained = f"This repository holds what was trained ({size:.1f} MB). Opening it"
+    note = "This repository holds all of its parts."
+    if any(_pinned(config)):
+        note = (
+            f"{trained} fetches the parts below from their own repositories, at the revisions "
+            "named there, and refuses any others."
+        )
+    if local_parts(folder):
+        note = f"{trained} needs the parts below, which lie on the machine that wrote it."
+    packages = sorted({each for each in _packages(config) if each != "anymodal"})
+    trust, more = "".join(f" --trust {each}" for each in packages), ""
+    if packages:
+        more = f", trusted_packages={packages}".replace("'", '"')
+        note += f" It runs code of {', '.join(packages)}, which you need and have to trust."
+    code = f'model = AnyModal.from_pretrained("{name}"{more})\nprint(model.chat("Hello").text)'
+    shell = f"pip install anymodal\nanymodal chat --model {name}{trust}"
     return (
-        f"## How to use it\n\n```sh\npip install anymodal\nanymodal chat --model {name}\n```\n\n"
+        f"## How to use it\n\n```sh\n{shell}\n```\n\n"
         f"```python\nfrom anymodal import AnyModal\n\n{code}\n```\n\n{note}"
     )
+
+
+def _packages(node: object) -> Iterator[str]:
+    """Packages whose classes a configuration builds."""
+    if isinstance(node, Mapping):
+        package = str(node.get("_target_", "")).partition(".")[0]
+        if package.isidentifier():
+            yield package
+        for value in node.values():
+            yield from _packages(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _packages(item)
 
 
 def _pinned(node: object) -> Iterator[str]:

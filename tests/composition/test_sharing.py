@@ -146,7 +146,9 @@ def test_the_card_tells_what_a_user_has_to_know(
         "base_model": [LM],
         "datasets": ["me/pictures"],
     }
-    assert GENERATED in card and 'AnyModal.from_pretrained("me/talker")' in card
+    code = 'AnyModal.from_pretrained("me/talker", trusted_packages=["tests"])'
+    assert GENERATED in card and code in card and "--model me/talker --trust tests" in card
+    assert "holds what was trained" in card and "from their own repositories" in card
     assert f"| language      | {LM}" in card and "| mit " in card
     assert "The licence of encoder.image is unknown" in card
     assert "| perceive" in card and "200 × 8" in card and "captions.json" in card
@@ -232,3 +234,8 @@ def test_parts_of_this_machine_are_no_use_to_others(hub: State, tmp_path: Path) 
     with pytest.raises(ConfigError, match="others can't open language at .*lm: name the hub's"):
         model.push_to_hub("me/talker")
     assert not (hub.root / "me").exists(), "nothing was created"
+    model.save_pretrained(tmp_path / "saved")
+    card = model_card(tmp_path / "saved", "saved")
+    assert "needs the parts below, which lie on the machine that wrote it" in card
+    model.save_pretrained(tmp_path / "whole", with_parts=True)
+    assert "holds all of its parts" in model_card(tmp_path / "whole", "whole")
