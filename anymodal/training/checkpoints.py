@@ -8,8 +8,11 @@ import logging
 import os
 import pickle
 import struct
+from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, cast
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -46,8 +49,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         storage_options: object = None,
     ) -> None:
         path = Path(path)
-        for name, state in checkpoint.get("callbacks", {}).items():
-            _check_plain(name, state)
+        for name, state in checkpoint.items():
+            if name == "callbacks":
+                for callback, own in state.items():
+                    _check_plain(f"the callback {callback} has {{}} in its state", own)
+            else:
+                _check_plain(f"{{}} is put into a checkpoint under {name!r}", state)
         with replacing(path) as temporary:
             torch.save(checkpoint, temporary)
             seal(temporary)
@@ -90,16 +97,24 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         )
 
 
-def _check_plain(name: str, state: object) -> None:
-    """Refuse what a checkpoint could not be read with: it builds tensors and runs no code."""
-    if isinstance(state, dict | list | tuple):
-        for item in [*state.keys(), *state.values()] if isinstance(state, dict) else state:
-            _check_plain(name, item)
-    elif state is not None and not isinstance(state, torch.Tensor | int | float | str):
+def _check_plain(place: str, state: object) -> None:
+    """Refuse what a checkpoint could not be read with: it builds tensors and runs no code.
+
+    Of exactly these types: NumPy's float64 is a float and an enum's member an int, and both are
+    written as objects of their own.
+    """
+    if type(state) in (dict, OrderedDict, list, tuple):
+        items = cast(Iterable[object], state)
+        for item in [*state.keys(), *state.values()] if isinstance(state, dict) else items:
+            _check_plain(place, item)
+    elif type(state) not in _PLAIN and not isinstance(state, torch.Tensor):
         raise ConfigError(
-            f"the callback {name} has a {type(state).__name__} in its state, and a checkpoint "
-            "holds tensors and plain values; change what its state_dict gives"
+            f"{place.format(f'a {type(state).__name__}')}, and a checkpoint holds tensors and "
+            "plain values; make it one of those, as by float() or dict()"
         )
+
+
+_PLAIN = (NoneType, bool, float, int, str, torch.Size, torch.device, torch.dtype)
 
 
 def previous(path: Path) -> Path:

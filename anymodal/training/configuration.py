@@ -184,7 +184,10 @@ class Run:
 
     def _check(self) -> None:
         if (self.steps == 0) == (self.epochs is None):
-            raise ConfigError("give steps or epochs, one of them: how long the run is")
+            raise ConfigError(
+                "give steps or epochs, one of them: how long the run is; epochs=N steps=0 takes "
+                "the place of a file's steps"
+            )
         for name, value, least, most in self._ranges():
             if not least <= value <= most:  # as NaN is not
                 limits, hint = _range(least, most), _HINTS.get(name, "")

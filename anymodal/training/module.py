@@ -181,6 +181,7 @@ class StageModule(L.LightningModule):
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in names}
         checkpoint["buffers"] = trained_buffers(self.model)
         checkpoint["optimizer"] = self.run.optimizer.name
+        checkpoint["optimizer_arguments"] = self.run.optimizer.arguments
         self.progress.save(checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -197,6 +198,13 @@ class StageModule(L.LightningModule):
             raise ConfigError(
                 f"the checkpoint is of a run with {before} and this one has {now}; choose another "
                 "output_dir= folder or the old optimizer"
+            )
+        given = self.run.optimizer.arguments
+        before = checkpoint.get("optimizer_arguments", given)  # older ones don't tell
+        if before != given:
+            raise ConfigError(
+                f"the checkpoint is of a run whose optimizer.algorithm had {before} and this one "
+                f"has {given}; choose another output_dir= folder or the old arguments"
             )
         load_buffers(self.model, checkpoint.get("buffers", {}))
         self.progress.load(checkpoint)

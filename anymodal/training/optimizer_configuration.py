@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from anymodal.training.schedules import SCHEDULES, rate_at
 
 TINY, HUGE = 1e-12, 1e12
 """The least of what must be more than 0, and the most of what has no limit."""
+TORCH = "torch.optim."
 UNFIT = ("LBFGS", "Muon", "Optimizer", "SparseAdam")
 """Classes of `torch.optim` that can't have all that trains: they need closures, sparse gradients,
 or matrices alone, which `optimizer.muon` names."""
@@ -96,6 +97,11 @@ class OptimizerConfig:
             name = str(self.algorithm["_target_"])
         return f"{name} in groups {', '.join(self.groups)}" if self.groups else name
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The further arguments of another optimizer, which its state in checkpoints depends on."""
+        return {key: value for key, value in (self.algorithm or {}).items() if key != "_target_"}
+
     def of_group(self, name: str) -> OptimizerConfig:
         """The settings of a group by its glob; of any other name these."""
         group = self.groups.get(name)
@@ -131,7 +137,11 @@ class OptimizerConfig:
             ConfigError: naming the keys.
         """
         if isinstance(self.algorithm, str):
-            self.algorithm = {"_target_": f"torch.optim.{_optimizer_name(self.algorithm)}"}
+            self.algorithm = {"_target_": f"{TORCH}{_optimizer_name(self.algorithm)}"}
+        elif isinstance(self.algorithm, Mapping):
+            target = str(self.algorithm.get("_target_"))
+            if target.startswith(TORCH) and target.count(".") == TORCH.count("."):
+                _optimizer_name(target.removeprefix(TORCH))
         if len(self.betas) != 2:
             raise ConfigError(f"optimizer.betas must be two numbers, not {shorten(self.betas)}")
         if self.fused and precision == "16-mixed":

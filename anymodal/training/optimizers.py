@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from anymodal.config import ConfigError, resolve_target
 from anymodal.training.muon import BatchedMuon
 from anymodal.training.optimizer_configuration import OptimizerConfig
+from anymodal.training.schedules import RunSchedule
 from anymodal.training.trainable import match_names
 
 FUSED_DEVICES = ("cpu", "cuda")
@@ -196,10 +196,9 @@ def _optimizer_of(
     if settings.algorithm is not None:
         arguments: dict[str, Any] = {"params": groups, "lr": settings.lr}
         target = resolve_target(settings.algorithm["_target_"], ["torch.optim", *trusted_packages])
-        more = {key: value for key, value in settings.algorithm.items() if key != "_target_"}
         try:
-            optimizer: Optimizer = target(**arguments, **more)
-        except (TypeError, ValueError) as error:
+            optimizer: Optimizer = target(**arguments, **settings.arguments)
+        except (LookupError, RuntimeError, TypeError, ValueError) as error:
             name = settings.algorithm["_target_"]
             raise ConfigError(f"optimizer.algorithm={name} can't be built: {error}") from error
         _refuse_weight_decay(optimizer, settings)
@@ -236,14 +235,25 @@ def _refuse_weight_decay(optimizer: Optimizer, settings: OptimizerConfig) -> Non
 
 def _grouped(names: Iterable[str], groups: Iterable[str]) -> dict[str, list[str]]:
     """Names by the first glob that matches them; what none does comes first, under ""."""
-    names, result = list(names), {"": list[str]()}
+    names, groups, result = list(names), list(groups), {"": list[str]()}
     for glob in groups:
         place = f"optimizer.groups[{glob!r}]"
         match_names(names, [glob], place, f"parameter that trains here; such are {names[:5]}")
         result[glob] = []
     for name in names:
         result[next((g for g in result if g and fnmatchcase(name, g)), "")].append(name)
+    for number, glob in enumerate(groups):
+        if not result[glob]:
+            before = next(g for g in groups[:number] if result[g] and _overlap(names, g, glob))
+            raise ConfigError(
+                f"optimizer.groups[{glob!r}] has no parameter left, since the first glob that "
+                f"matches counts, which is {before!r}; write {glob!r} before it"
+            )
     return result
+
+
+def _overlap(names: Iterable[str], glob: str, other: str) -> bool:
+    return any(fnmatchcase(name, glob) and fnmatchcase(name, other) for name in names)
 
 
 def _groups(
@@ -259,13 +269,13 @@ def _groups(
             yield {"params": some, "weight_decay": weight_decay, **more}
 
 
-def schedule_of(optimizer: Optimizer, settings: OptimizerConfig, steps: int) -> LambdaLR:
+def schedule_of(optimizer: Optimizer, settings: OptimizerConfig, steps: int) -> RunSchedule:
     """The schedule of each group's rate over a run of some steps."""
     names = [group.get("name", "") for group in optimizer.param_groups]
     rates: list[Callable[[int], float]] = [
         partial(settings.of_group(name).rate, steps=steps) for name in names
     ]
-    return LambdaLR(optimizer, rates)
+    return RunSchedule(optimizer, rates)
 
 
 def _matrices(

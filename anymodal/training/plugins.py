@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import lightning as L
+from lightning.pytorch import callbacks as lightning_callbacks
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch.optim import Optimizer
@@ -23,6 +25,26 @@ PLUGIN_PACKAGES = ("lightning.pytorch.callbacks", "lightning.pytorch.loggers", "
 """Packages of what may be added that need no `trusted_packages`."""
 PROVIDED = {L.Callback: (), Logger: (), Optimizer: ("params", "lr")}
 """By base, the arguments that a run fills in."""
+INSTEAD = ("lr", "weight_decay")
+"""Arguments of optimizers that are settings of a run."""
+
+_AVERAGES = "and a run averages its weights itself; give ema"
+RIVALS: Mapping[type, str] = {
+    lightning_callbacks.BatchSizeFinder: "and a run's batches are its own; give batch_size, for "
+    "which `anymodal plan` tells the memory",
+    lightning_callbacks.EarlyStopping: "which waits for ends of epochs, and a run has none; give "
+    "validation.monitor and validation.patience",
+    lightning_callbacks.EMAWeightAveraging: _AVERAGES,
+    lightning_callbacks.GradientAccumulationScheduler: "and a run accumulates itself; give "
+    "accumulate_grad_batches",
+    lightning_callbacks.LearningRateFinder: "and a run's rates are its own; try them by "
+    "`anymodal train --find-rate`",
+    lightning_callbacks.StochasticWeightAveraging: _AVERAGES,
+    lightning_callbacks.WeightAveraging: _AVERAGES,
+}
+"""Lightning's callbacks that do nothing in a run, or meddle with it, and what to do instead.
+
+Classes derived from them may do otherwise, so they are taken."""
 
 EXTRAS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}
 """Lightning's loggers that need a package of their own, which is also the extra's name."""
@@ -62,11 +84,15 @@ def _check(node: object, base: type, place: str, run: Run) -> None:
     configuration.validate_node(
         node, trusted_packages=trusted_packages, place=place, base=base, provided=arguments
     )
-    for name in arguments:
-        if name in node:
-            raise ConfigError(f"{place} is given {name!r} by the run; take it out")
     target = configuration.resolve_target(node["_target_"], trusted_packages)
-    _refuse_checkpoints(target, place)
+    if base is Optimizer:
+        _check_arguments(node, target, place)
+    _refuse_rivals(target, place)
+    if base is Logger and node.get("log_model"):
+        raise ConfigError(
+            f"{place}: log_model uploads what a callback of Lightning's saves, and a run saves "
+            "itself; take it out, and share a model by `anymodal push`"
+        )
     _require_package(target, place)
 
 
@@ -78,13 +104,33 @@ def check_object(value: object, base: type[PluginT], place: str) -> PluginT:
     """
     if not isinstance(value, base):
         raise ConfigError(f"{place} must be of class {base.__name__}, not {type(value).__name__}")
-    _refuse_checkpoints(type(value), place)
+    _refuse_rivals(type(value), place)
     return value
 
 
-def _refuse_checkpoints(kind: object, place: str) -> None:
+def _refuse_rivals(kind: object, place: str) -> None:
+    """Refuse what does a thing that the run does itself, with the setting to give instead."""
     if isinstance(kind, type) and issubclass(kind, Checkpoint):
         raise ConfigError(f"{place} names {kind.__name__}, and a run saves itself; give save_every")
+    instead = RIVALS.get(cast(type, kind))
+    if instead is not None:
+        raise ConfigError(f"{place} names {cast(type, kind).__name__}, {instead}")
+
+
+def _check_arguments(node: Mapping[str, Any], kind: object, place: str) -> None:
+    """Refuse what a run gives an optimizer, and one with more or fewer values than its default."""
+    for name in ("params", *INSTEAD):
+        if name in node:
+            hint = f" and give optimizer.{name}" if name in INSTEAD else ""
+            raise ConfigError(f"{place} is given {name!r} by the run; take it out{hint}")
+    parameters = inspect.signature(cast(type, kind)).parameters
+    for name, value in node.items():
+        default = parameters[name].default if name in parameters else None
+        if isinstance(default, tuple) and isinstance(value, list) and len(value) != len(default):
+            raise ConfigError(
+                f"{place}.{name} must be {len(default)} values, as {list(default)}, not "
+                f"{shorten(value)}"
+            )
 
 
 def _require_package(kind: object, place: str) -> None:
@@ -118,5 +164,9 @@ def loggers(run: Run, out: Path, more: Iterable[Logger] | bool = ()) -> list[Log
 
 
 def _build(node: object, base: type[PluginT], place: str, run: Run) -> PluginT:
-    value = configuration.instantiate(node, trusted_packages=[*run.trusted, *PLUGIN_PACKAGES])
+    try:
+        value = configuration.instantiate(node, trusted_packages=[*run.trusted, *PLUGIN_PACKAGES])
+    except ImportError as error:  # such as of a package that Lightning's logger needs
+        assert isinstance(node, Mapping), "an object imports nothing more"
+        raise ConfigError(f"{place} ({node['_target_']}) can't be built: {error}") from error
     return check_object(value, base, place)

@@ -1,9 +1,13 @@
-"""Schedules of the learning rate by name."""
+"""Schedules of the learning rate by name, and of an optimizer's groups over a run."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
 STABLE_RATIO = 0.8
 """The share of all steps after the warm-up that `stable` leaves at the peak."""
@@ -45,3 +49,45 @@ def rate_at(step: int, steps: int, name: str, warmup_ratio: float, min_lr_ratio:
         return 1.0
     progress = min(1.0, (step - warmup) / max(1, steps - warmup))
     return min_lr_ratio + (1 - min_lr_ratio) * SCHEDULES[name](progress)
+
+
+class RunSchedule(LambdaLR):
+    """The rates of an optimizer's groups over a run.
+
+    A checkpoint brings back the settings that groups had when it was written. Those of the run as
+    it is now hold from there on, since a user may have changed them.
+
+    Args:
+        optimizer: just built, so that its groups have the run's settings.
+        factors: of each group, the factor on its rate at a step.
+    """
+
+    def __init__(self, optimizer: Optimizer, factors: Sequence[Callable[[int], float]]) -> None:
+        self.settings: list[dict[str, Any]] = [
+            {name: group[name] for name in ("weight_decay", "betas") if name in group}
+            for group in optimizer.param_groups
+        ]
+        super().__init__(optimizer, list(factors))
+
+    def state_dict(self) -> dict[str, Any]:
+        """The step that it has come to, for a checkpoint."""
+        state: dict[str, Any] = super().state_dict()
+        return {name: value for name, value in state.items() if name != "settings"}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on at a checkpoint's step, with the settings of now; the optimizer is loaded before.
+
+        Args:
+            state_dict: of the checkpoint.
+        """
+        peaks = self.base_lrs
+        super().load_state_dict(state_dict)
+        self.base_lrs = peaks
+        rates = [
+            peak * factor(self.last_epoch)
+            for peak, factor in zip(peaks, self.lr_lambdas, strict=True)
+        ]
+        self._last_lr = rates
+        groups = self.optimizer.param_groups
+        for group, peak, rate, own in zip(groups, peaks, rates, self.settings, strict=True):
+            group.update(own, initial_lr=peak, lr=rate)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+from collections import defaultdict
 from collections.abc import Iterator
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import numpy as np
 import pytest
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor, Timer
+from lightning.pytorch import callbacks as lightning_callbacks
+from lightning.pytorch.callbacks import LearningRateMonitor, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
 
@@ -47,11 +51,40 @@ class Steps(L.Callback):
         self.steps = state_dict["steps"]
 
 
+ODD = {
+    "path": Path("x"),
+    "float64": np.float64(1.0),  # a float too
+    "defaultdict": defaultdict(int),
+    "IntEnum": IntEnum("Kind", ["ONE"])(1),
+}
+
+
 class Odd(L.Callback):
-    """Keeps in checkpoints what they can't hold."""
+    """Keeps in checkpoints what they can't hold, itself or beside its state."""
+
+    def __init__(self, name: str, beside: bool = False) -> None:
+        self.value, self.beside = ODD[name], beside
 
     def state_dict(self) -> dict[str, Any]:
-        return {"inner": [Path("x")]}
+        return {} if self.beside else {"inner": [self.value]}
+
+    def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: dict[str, Any]) -> None:
+        if self.beside:
+            checkpoint["mine"] = {"inner": (self.value,)}
+
+
+class Twin(L.Callback):
+    """One of several that would keep their states under one name."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"a": 1}
+
+
+class Unpacked(CSVLogger):
+    """Needs a package that isn't there."""
+
+    def __init__(self) -> None:
+        raise ModuleNotFoundError("Requirement 'absent>=1' not met")
 
 
 class Unsized:
@@ -168,6 +201,7 @@ def test_another_optimizer_in_half_precision_and_processes(tmp_path: Path) -> No
 
 
 TIMER = "lightning.pytorch.callbacks.Timer"
+WANDB = "lightning.pytorch.loggers.WandbLogger"
 SAVER = "lightning.pytorch.callbacks.ModelCheckpoint"
 
 
@@ -183,6 +217,10 @@ SAVER = "lightning.pytorch.callbacks.ModelCheckpoint"
         ({"callbacks": [{"_target_": "os.system"}]}, "outside the allowed"),
         ({"loggers": [{"_target_": TIMER}]}, "must be of class Logger, not Timer"),
         ({"loggers": [True]}, "must be of class Logger, as"),
+        (
+            {"loggers": [{"_target_": WANDB, "log_model": "all"}]},
+            "log_model uploads what .* a run saves itself",
+        ),
         ({"loggers": "csv"}, "loggers must be a list of parts, or false"),
         (
             {"optimizer": {"algorithm": {"_target_": TIMER}}},
@@ -260,24 +298,62 @@ def test_data_without_a_length_is_refused() -> None:
         train_model(composed.Regression(composed.Toy()), Unsized(), losses={"square": 1.0}, steps=1)  # type: ignore[arg-type]
 
 
-def test_a_state_that_no_checkpoint_holds_is_told(tmp_path: Path) -> None:
-    odd = {"_target_": f"{HERE}.Odd"}
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_state_that_no_checkpoint_holds_is_told(tmp_path: Path, name: str, beside: bool) -> None:
+    odd = {"_target_": f"{HERE}.Odd", "name": name, "beside": beside}
     path = write(tmp_path, trainer=CPU, callbacks=[odd])
-    with pytest.raises(ConfigError, match="callback Odd has a PosixPath in its state"):
+    kind = type(ODD[name]).__name__
+    place = f"a {kind} is put .* 'mine'" if beside else f"callback Odd has a {kind} in its state"
+    with pytest.raises(ConfigError, match=place):
         train(path)
+    assert not (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
 
 
-def test_early_stopping_is_a_callback_too(tmp_path: Path) -> None:
-    """It looks at epochs' ends, of which a run has none; it is taken and changes nothing."""
-    train_model(
-        composed.Regression(composed.Toy()),
-        composed.Numbers(),
-        losses={"square": 1.0},
-        steps=2,
-        log_every=1,
-        callbacks=[EarlyStopping("loss")],
-        trainer=CPU,
-    )
+def test_callbacks_that_would_share_a_state_are_told(tmp_path: Path) -> None:
+    twin = {"_target_": f"{HERE}.Twin"}
+    with pytest.raises(ConfigError, match="more than one stateful callback of type `Twin`"):
+        train(write(tmp_path, trainer=CPU, callbacks=[twin, twin]))
+
+
+def test_a_callback_that_needs_a_logger_says_so(tmp_path: Path) -> None:
+    rates = {"_target_": "lightning.pytorch.callbacks.LearningRateMonitor"}
+    with pytest.raises(ConfigError, match="trainer: Cannot use `LearningRateMonitor`"):
+        train(write(tmp_path, trainer=CPU, callbacks=[rates], loggers=False))
+
+
+def test_a_logger_that_lacks_something_is_told(tmp_path: Path) -> None:
+    logger = {"_target_": f"{HERE}.Unpacked"}
+    with pytest.raises(ConfigError, match=r"loggers \(.*Unpacked\) can't be built: Requirement"):
+        train(write(tmp_path, trainer=CPU, loggers=[logger]))
+
+
+@pytest.mark.parametrize(
+    ("name", "more", "way_out"),
+    [
+        ("EarlyStopping", {"monitor": "loss"}, "give validation.monitor and validation.patience"),
+        ("EMAWeightAveraging", {}, "give ema"),
+        ("StochasticWeightAveraging", {"swa_lrs": 1e-3}, "give ema"),
+        ("GradientAccumulationScheduler", {"scheduling": {0: 2}}, "give accumulate_grad_batches"),
+        ("LearningRateFinder", {}, "--find-rate"),
+        ("BatchSizeFinder", {}, "give batch_size"),
+    ],
+)
+def test_callbacks_for_what_a_run_does_itself_are_refused(
+    tmp_path: Path, name: str, more: dict[str, Any], way_out: str
+) -> None:
+    node = {"_target_": f"lightning.pytorch.callbacks.{name}", **more}
+    with pytest.raises(ConfigError, match=f"callbacks names {name}, .*{way_out}"):
+        read_run(write(tmp_path, callbacks=[node]))
+    with pytest.raises(ConfigError, match=f"callbacks names {name}, .*{way_out}"):
+        train_model(
+            composed.Regression(composed.Toy()),
+            composed.Numbers(),
+            losses={"square": 1.0},
+            steps=1,
+            callbacks=[getattr(lightning_callbacks, name)(**more)],
+            trainer=CPU,
+        )
 
 
 def test_plans_count_another_optimizer(tmp_path: Path) -> None:

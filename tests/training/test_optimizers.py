@@ -166,6 +166,16 @@ def test_an_optimizer_by_name_trains_and_goes_on(tmp_path: Path, name: str) -> N
         ({"algorithm": "sgd"}, "torch.optim has no 'sgd' to use; did you mean 'SGD'"),
         ({"algorithm": "LBFGS"}, "torch.optim has no 'LBFGS' to use"),
         ({"algorithm": "Muon"}, "Muon takes matrices alone, so name them by optimizer.muon"),
+        ({"algorithm": {"_target_": "torch.optim.SparseAdam"}}, "has no 'SparseAdam' to use"),
+        ({"algorithm": {"_target_": "torch.optim.Muon"}}, "Muon takes matrices alone"),
+        (
+            {"algorithm": {"_target_": "torch.optim.NAdam", "betas": [0.9, 0.9, 0.9]}},
+            r"algorithm\.betas must be 2 values, as \[0\.9, 0\.999\], not",
+        ),
+        (
+            {"algorithm": {"_target_": "torch.optim.SGD", "weight_decay": 0.1}},
+            "'weight_decay' by the run; take it out and give optimizer.weight_decay",
+        ),
         ({"algorithm": "NAdam", "betas": [0.8, 0.9]}, "betas are AdamW's own"),
         ({"groups": {"layer.*": {"lr": 0.0}}}, r"optimizer\.groups\.layer\.\*\.lr must be more"),
         ({"groups": {"layer.*": {"ls": 1.0}}}, "no key.*ls"),
@@ -182,7 +192,10 @@ def test_wrong_optimizers_and_groups_are_refused(
 @pytest.mark.parametrize(
     ("optimizer", "message"),
     [
-        ({"algorithm": {"_target_": "torch.optim.Muon"}}, "can't be built: Muon only supports 2D"),
+        (
+            {"algorithm": {"_target_": "torch.optim.SGD", "foreach": True, "fused": True}},
+            "SGD can't be built: `fused` and `foreach`",
+        ),
         ({"algorithm": "Rprop", "weight_decay": 0.1}, "weight_decay=0.1 is unknown to Rprop"),
     ],
 )
@@ -197,6 +210,60 @@ def test_a_group_of_nothing_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, optimizer={"groups": {"frozen.*": {"lr": 1.0}}})
     with pytest.raises(ConfigError, match=r"optimizer\.groups.*matches no parameter that trains"):
         train(path)
+
+
+def test_a_group_whose_parameters_are_taken_before_is_refused() -> None:
+    groups = {"layer.*": GroupConfig(lr=1e-5), "layer.bias": GroupConfig(lr=1e-2)}
+    with pytest.raises(ConfigError, match=r"'layer.bias'\] has no .* is 'layer\.\*'; write '"):
+        build_optimizer(Small(), OptimizerConfig(groups=groups))
+    turned = OptimizerConfig(groups=dict(reversed(groups.items())))
+    rates = {group["lr"] for group in build_optimizer(Small(), turned).param_groups}
+    assert rates == {1e-5, 1e-2, turned.lr}
+
+
+MUON = {"params": ["layer.weight"], "lr": 1e-3}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"lr": 1e-3}, {"lr": 1e-2, "weight_decay": 0.5, "betas": [0.5, 0.6]}),
+        ({"groups": {"*": {"lr": 1e-3}}}, {"groups": {"*": {"lr": 1e-2, "weight_decay": 0.5}}}),
+        ({"muon": MUON}, {"muon": {**MUON, "lr": 1e-2}, "weight_decay": 0.5}),
+        ({"algorithm": "SGD"}, {"algorithm": "SGD", "lr": 1e-2, "weight_decay": 0.5}),
+    ],
+    ids=["AdamW", "groups", "Muon", "SGD"],
+)
+def test_a_run_that_goes_on_has_the_settings_of_now(
+    tmp_path: Path, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    steady: dict[str, Any] = {"schedule": "linear", "warmup_ratio": 0.0, "min_lr_ratio": 0.0}
+    # Of half weights copies are stepped, by an optimizer within the one that is saved.
+    more = {"precision": "bf16-true" if "muon" in before else "32-true"}
+    train(write(tmp_path, steps=2, optimizer={**steady, **before}, **more))
+    first = last(tmp_path / "run")["optimizer_states"][0]["param_groups"]
+    assert {group["initial_lr"] for group in first} == {1e-3}
+    train(write(tmp_path, steps=4, optimizer={**steady, **after}, **more))
+    found = last(tmp_path / "run")
+    fresh = write(tmp_path, "fresh", steps=4, optimizer={**steady, **after}, **more)
+    train(fresh)
+    expected = last(tmp_path / "fresh")
+    assert_same(found["lr_schedulers"], expected["lr_schedulers"])
+    groups, wanted = (each["optimizer_states"][0]["param_groups"] for each in (found, expected))
+    for group, one in zip(groups, wanted, strict=True):
+        assert group == one
+    # A linear fall after the first of four steps: at the third and the fourth ⅔ and ⅓ are left.
+    column = next(name for name in ("lr/muon", "lr/*", "lr") if read_log(tmp_path / "run", name))
+    assert read_log(tmp_path / "run", column)[2:] == pytest.approx([2e-2 / 3, 1e-2 / 3])
+
+
+def test_other_arguments_of_an_optimizer_are_refused_where_a_run_goes_on(tmp_path: Path) -> None:
+    sgd = {"_target_": "torch.optim.SGD", "momentum": 0.9}
+    train(write(tmp_path, steps=2, optimizer={"algorithm": sgd}))
+    with pytest.raises(ConfigError, match=r"'momentum': 0.9\} and this one has \{'momentum': 0.5"):
+        train(write(tmp_path, steps=4, optimizer={"algorithm": {**sgd, "momentum": 0.5}}))
+    path = write(tmp_path, steps=4, optimizer={"algorithm": sgd})
+    assert train(path) is not None and last(tmp_path / "run")["global_step"] == 4
 
 
 def test_epochs_say_how_many_steps(tmp_path: Path) -> None:
