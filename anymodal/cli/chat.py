@@ -128,6 +128,7 @@ def run(args: argparse.Namespace) -> int:
         from anymodal.cli import web
 
         return web.run(args)
+    _check_text(args)
     if args.text and args.prompts is not None:
         raise ValueError("TEXT and --prompts both say what to ask; give one of them")
     # Opened before the model is loaded, since a wrong name is an error at once.
@@ -155,6 +156,21 @@ def run(args: argparse.Namespace) -> int:
             printer.print_replies(session.ask(" ".join(args.text)))
             return 0
         return Repl(session, lines, printer).run()
+
+
+def _check_text(args: argparse.Namespace) -> None:
+    """Refuse the name of a file as something to say.
+
+    Raises:
+        ValueError: a word by itself names one.
+    """
+    for word in args.text:
+        if Path(word).suffix and Path(word).is_file():
+            files = " ".join(f"--attach {each}" for each in (*args.attach, word))
+            raise ValueError(
+                f"{word} is a file, and stands where words do; write TEXT {files}, or quote it "
+                "with other words"
+            )
 
 
 @contextlib.contextmanager

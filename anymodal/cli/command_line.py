@@ -93,9 +93,7 @@ def _run(argv: list[str]) -> int:
     args, unknown = parser.parse_known_args(argv)
     if unknown:
         # With the options of the task at hand, which argparse's own message doesn't list.
-        parser = _task_parser(command, argv)
-        options = parser._option_string_actions
-        raise UsageError(f"{parser.prog} takes no {unknown[0]!r}{_suggest(unknown[0], options)}")
+        raise UsageError(_unknown_argument(_task_parser(command, argv), argv, unknown[0]))
     if name is None:
         parser.print_help()
         return 0
@@ -142,6 +140,31 @@ def _task_parser(command: argparse.ArgumentParser, argv: Sequence[str]) -> argpa
             parsers: dict[str, argparse.ArgumentParser] = action.choices
             return next(parsers[word] for word in argv if word in parsers)
     return command
+
+
+def _unknown_argument(parser: argparse.ArgumentParser, argv: Sequence[str], word: str) -> str:
+    """An error about an argument that a task doesn't take."""
+    if word.startswith("-"):
+        options = parser._option_string_actions
+        return f"{parser.prog} takes no {word!r}{_suggest(word, options)}"
+    place = len(argv) - 1 - list(argv[::-1]).index(word)
+    option, value = _option_before(argv[:place])
+    if isinstance(parser._option_string_actions.get(option), argparse._AppendAction):
+        return (
+            f"{option} takes one value at a time; write {option} {value} {option} {word}, and "
+            "whatever belongs to no option before all of them"
+        )
+    behind = f" behind {option}; write it before all options" if option else ""
+    return f"{parser.prog} takes no {word!r}{behind} (see {parser.prog} --help)"
+
+
+def _option_before(argv: Sequence[str]) -> tuple[str, str]:
+    """The last option of a command line, and the value behind it; empty where there is none."""
+    for place in reversed(range(len(argv))):
+        if argv[place].startswith("-"):
+            option, equals, value = argv[place].partition("=")
+            return option, value if equals else " ".join(argv[place + 1 : place + 2])
+    return "", ""
 
 
 def _suggest(word: str, choices: Iterable[str]) -> str:

@@ -82,6 +82,12 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
         (["chat", "hi", "--steps", "0"], "'0' is not a whole number above 0"),
         (["chat", "hi", "--model", "nowhere"], "no model at nowhere"),
         (["chat", "hi", "--attach", "nowhere.png"], "nowhere.png"),
+        (["chat", "hi", "--attach", "a", "b"], "one value at a time; write --attach a --attach b"),
+        (["chat", "b", "--attach=a", "b"], "one value at a time; write --attach a --attach b"),
+        (["chat", "hi", "--seed", "1", "b"], "no 'b' behind --seed; write it before all options"),
+        (["ls", "nano", "b"], "anymodal ls takes no 'b' (see anymodal ls --help)"),
+        (["chat", "{tmp}/a.png"], "a.png is a file, and stands where words do; write TEXT --att"),
+        (["chat", "--attach", "x.png", "{tmp}/a.png"], "write TEXT --attach x.png --attach "),
         (["train", "a=b"], "name a training configuration"),
         (["train", "nowhere.yaml"], "no configuration file at nowhere.yaml"),
         (["toybox"], "required: --out"),
@@ -93,7 +99,8 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
 def test_an_error_is_one_line(
     argv: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "full").touch()
+    for name in ("full", "a.png"):
+        (tmp_path / name).touch()
     assert run(*(item.format(tmp=tmp_path) for item in argv)) == 2
     told = capsys.readouterr()
     assert told.err.startswith("anymodal: ") and told.err.count("\n") == 1

@@ -77,7 +77,10 @@ def test_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert {json.loads(line)["person"] for line in test} == {2, 4}
     assert main([*command, "--out", str(tmp_path / "parts")]) == USAGE
     assert "is there already" in capsys.readouterr().err
-    assert main([*command[:4], "train", "--out", str(tmp_path / "p")]) == USAGE
+    capsys.readouterr()
+    assert main([*command[:4], "people", "--out", str(tmp_path / "p")]) == USAGE
+    assert "no column 'people'" in (told := capsys.readouterr().err)
+    assert "there are 'image', 'caption', 'person'" in told and not (tmp_path / "p").exists()
 
 
 def test_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

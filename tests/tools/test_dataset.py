@@ -197,7 +197,9 @@ def test_splitting_keeps_no_texts_in_memory(tmp_path: Path) -> None:
 
 
 def test_rows_of_parts(tmp_path: Path) -> None:
-    entries = [{"image": "0.png", "caption": str(n), "person": n % 4} for n in range(12)]
+    entries = [
+        {"image": "0.png", "caption": str(n), "person": n % 4, "note": ""} for n in range(12)
+    ]
     (tmp_path / "a.jsonl").write_text(lines(entries))
     source = Conversations(tmp_path / "a.jsonl", ignore=[])
     rule = SplitRule({"train": 1.0, "test": 0.0}, by="person", put={"1": "test", "3": "test"})
@@ -207,7 +209,9 @@ def test_rows_of_parts(tmp_path: Path) -> None:
         "test": [1, 3, 5, 7, 9, 11],
     }
     for rule, says in (
-        (SplitRule({"a": 1.0}, by="nobody"), "a.jsonl, line 1: there is nothing in 'nobody'"),
+        (SplitRule({"a": 1.0}, by="nobody"), "a.jsonl, line 1: there is no column 'nobody', .*"
+            "there are 'image', 'caption', 'person', 'note'"),
+        (SplitRule({"a": 1.0}, by="note"), "a.jsonl, line 1: there is nothing in column 'note'"),
         (SplitRule({"a": 1.0}, by="person", put={"9": "a"}), "no row has '9' in 'person'"),
         (SplitRule({"a": 1.0, "b": 0.0}, by="person"), "part 'b' has no rows: .* of 4 groups"),
     ):

@@ -77,12 +77,18 @@ def keys_of(entry: Row, by: str | None, home: str = "") -> list[str]:
         home: the folder where names of media start.
 
     Raises:
-        ValueError: if there is nothing in the column.
+        ValueError: if there is no such column, or nothing in it.
     """
     if by is not None:
         value = entry.get(by)
+        if by not in entry:
+            names = ", ".join(map(repr, entry)) or "none"
+            raise ValueError(f"there is no column {by!r}, which decides the part; there are {names}")
         if value is None or value == "":
-            raise ValueError(f"there is nothing in {by!r}, which decides the part")
+            raise ValueError(
+                f"there is nothing in column {by!r}, which decides the part; give the row a value, "
+                "or leave it out"
+            )
         return [str(value)]
     media: list[str] = []
 
