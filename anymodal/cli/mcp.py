@@ -52,6 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until the agent, or the user, ends it."""
+    from anymodal.composition.folders import check_name
+
+    check_name(args.model)  # before anything is imported for it
     try:
         with quick_start():
             from anymodal.serving.mcp.files import SharedFolder

@@ -18,6 +18,8 @@ from anymodal.io.sources import REPOSITORY
 
 SHIPPED = Path(__file__).parents[1] / "checkpoints"
 """Where the models that come with the package lie."""
+ENCODER_CONFIG = "config.json"
+"""The configuration in a folder of encoders alone."""
 RUN_FILE = "run.yaml"
 """The configuration in a run's folder."""
 _NAMES = re.compile(r"[\w.-]{1,256}", re.ASCII)
@@ -44,14 +46,35 @@ def find(path: str | Path, revision: str | None = None, token: str | None = None
                     f"revision={revision!r}, and {folder} is a folder; leave it out"
                 )
             return folder
-    names = [p.name for p in SHIPPED.iterdir()] if SHIPPED.is_dir() else []
-    absent = f"no model at {path!s}: neither a folder with a {CONFIG} nor a shipped model"
-    if Path(path).exists() or not REPOSITORY.fullmatch(str(path)):
-        raise CheckpointError(f"{absent}{suggest(str(path), names)}")
+    if not is_of_hub(path):
+        names = [p.name for p in SHIPPED.iterdir()] if SHIPPED.is_dir() else []
+        raise CheckpointError(f"{_absent(path)}{suggest(str(path), names)}")
     try:
         return fetch_folder(str(path), revision, token)
     except CheckpointError as error:
-        raise CheckpointError(f"{absent}; {error}") from error
+        raise CheckpointError(f"{_absent(path)}; {error}") from error
+
+
+def check_name(path: str | Path) -> None:
+    """Refuse what names no model, before anything is imported for it; of the hub nothing is asked.
+
+    A folder or file of encoders passes, and so does a run's.
+
+    Raises:
+        CheckpointError: there is no such folder, file, shipped model or name.
+    """
+    file = Path(path)
+    if not (is_run(path) or is_of_hub(path) or file.is_file() or (file / ENCODER_CONFIG).is_file()):
+        find(path)
+
+
+def is_of_hub(path: str | Path) -> bool:
+    """Return True for a name that a repository of the hub may have, and nothing here has."""
+    return not Path(path).exists() and REPOSITORY.fullmatch(str(path)) is not None
+
+
+def _absent(path: str | Path) -> str:
+    return f"no model at {path!s}: neither a folder with a {CONFIG} nor a shipped model"
 
 
 def is_run(path: str | Path) -> bool:

@@ -20,6 +20,7 @@ from anymodal.cli import demo as demo_command
 from anymodal.cli.command_line import COMMANDS
 from anymodal.cli.line_editing import HISTORY
 from anymodal.cli.terminal import log_to_terminal
+from anymodal.composition.folders import check_name
 from anymodal.media import Media
 from anymodal.toybox import demo, demo_script
 from anymodal.toybox.grammar.types import MediaItem
@@ -63,6 +64,41 @@ def test_a_command_imports_no_more_than_it_needs(
     )
     assert done.returncode == 0, done.stderr
     assert says in done.stdout.lower()
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["serve", "nowhere"],
+        ["serve", "nano", "talker=nowhere", "--ray"],
+        ["mcp", "nowhere"],
+        ["batch", "requests.jsonl", "--out", "x", "--model", "nowhere"],
+        ["chat", "hi", "--model", "nowhere"],
+        ["chat", "--web", "--model", "nowhere"],
+    ],
+)
+def test_a_model_is_looked_for_before_anything_is_imported_for_it(argv: list[str]) -> None:
+    code = (
+        "import sys; from anymodal import cli\n"
+        f"assert cli.main({argv!r}) == 2\n"
+        "names = {'torch', 'numpy', 'transformers', 'fastapi', 'uvicorn', 'ray', 'mcp'}\n"
+        "sys.exit(f'imported {names & set(sys.modules)}' if names & set(sys.modules) else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no model at nowhere: neither a folder" in done.stderr
+
+
+def test_a_folder_or_a_name_that_may_hold_a_model_passes(tmp_path: Path) -> None:
+    (tmp_path / "encoder").mkdir()
+    (tmp_path / "encoder" / "config.json").write_text("{}")
+    (tmp_path / "model.yaml").touch()
+    for name in ("nano", "somebody/clip", tmp_path / "encoder", tmp_path / "model.yaml"):
+        check_name(name)
+    with pytest.raises(ValueError, match="neither a folder with a config.yaml"):
+        check_name(tmp_path)
 
 
 @pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"eval"}))
