@@ -97,20 +97,22 @@ class Modality:
         """Give settings of the decoder or speaker, checked: those given over the modality's own.
 
         Raises:
-            ValueError: one is unknown, of the wrong type or out of its range.
+            SettingError: one is unknown, of the wrong type or out of its range.
         """
         # Checked twice: alone, so that errors name what was given, and joined, as it is used.
         maker = self.decoder if self.decoder is not None else self.speaker
         check = ranges.check_sampling if maker is None else maker.check_settings
-        given = check(given, place=place)
-        settings = check({**self.sampling, **given}, place=place)
-        weight = settings.get("reference_guidance")
-        is_unsaid = weight is not None and self.null_request is None
-        if is_unsaid and self.decoder is not None and self.decoder.takes_neither:
-            raise ValueError(
-                f"{place}: reference_guidance={weight}, and no null_request, which says what "
-                "guidance leads away from; give the modality one, or leave it out"
-            )
+        with ranges.settings_of(place):
+            given = check(given)
+            settings = check({**self.sampling, **given})
+            weight = settings.get("reference_guidance")
+            is_unsaid = weight is not None and self.null_request is None
+            if is_unsaid and self.decoder is not None and self.decoder.takes_neither:
+                raise ranges.SettingError(
+                    "reference_guidance",
+                    f"={weight}, and no null_request, which says what guidance leads away from; "
+                    "give the modality one, or leave it out",
+                )
         return settings
 
     @property

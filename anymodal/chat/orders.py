@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from anymodal import __version__
-from anymodal.chat.references import MadeFrom, PendingReference, ReplyReferences
+from anymodal.chat.references import (
+    REFERENCE_GUIDANCE,
+    MadeFrom,
+    PendingReference,
+    ReplyReferences,
+)
 from anymodal.config.ranges import NUMBER
 from anymodal.decoders.base import NonFiniteError
 from anymodal.decoders.references import Reference
@@ -24,7 +29,7 @@ from anymodal.types import Conditioning
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
 
-NEGATIVE_PROMPT, REFERENCE_GUIDANCE = "negative_prompt", "reference_guidance"
+NEGATIVE_PROMPT = "negative_prompt"
 
 Report = Callable[[int, int], None]
 """Called with (step, steps) after each step."""

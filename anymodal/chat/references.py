@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anymodal.config import shorten
+from anymodal.config.ranges import SettingError
 from anymodal.decoders.base import Decoder
 from anymodal.decoders.references import (
     MASK,
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 ReferencesByModality = Mapping[str, object]
 """By output: a media item, a path, a number of a conversation's media, a `Reference`, or a list of
 them; an empty list for none."""
+
+
+REFERENCE_GUIDANCE = "reference_guidance"
+_OF_SOURCES = ("strength", "span")
+"""Settings of a start from a medium."""
 
 
 class PendingReference(NamedTuple):
@@ -61,7 +67,8 @@ class ReplyReferences:
     Raises:
         FileNotFoundError: a file isn't there.
         ValueError: references that aren't by output, an output that the model doesn't make from
-            anything, or media that don't fit.
+            anything, media that don't fit, or a setting of the caller's that is about references
+            where there are none.
     """
 
     def __init__(
@@ -86,6 +93,8 @@ class ReplyReferences:
         self.chosen = {
             name: self._read(name, value, limits) for name, value in (references or {}).items()
         }
+        for name in self.model.decoders:
+            self._check_settings(name)
 
     def of(self, span: SpanReady, index: int) -> MadeFrom:
         """The references of a span's medium, by its decoder's slots; asked for each span in turn.
@@ -116,6 +125,44 @@ class ReplyReferences:
         settings = self.settings.get(name, self.model.modalities[name].sampling)
         return decoder.slots(settings, [each.role for each in chosen])
 
+    def _check_settings(self, name: str) -> None:
+        """Check that there are references where the caller gives a setting that is about them.
+
+        Raises:
+            SettingError: there are none, so that it would have no effect.
+        """
+        own, settings = self.model.modalities[name].sampling, self.settings.get(name, {})
+        for setting in (*_OF_SOURCES, REFERENCE_GUIDANCE):
+            value = settings.get(setting)
+            if value is None or value == own.get(setting):  # the model's own is for all its media
+                continue
+            is_start = setting in _OF_SOURCES
+            kind = self._source_class(name) if is_start else Media
+            if not any(isinstance(each, kind) for each in self._candidates(name, is_start)):
+                noun = kind.kind if is_start else "medium"
+                raise SettingError(
+                    setting,
+                    f"={value} is about a reference, and there is no {noun} to be one; attach it, "
+                    "or leave the setting out",
+                    f"sampling of {name!r}",
+                )
+
+    def _source_class(self, name: str) -> type[Media]:
+        """The class of media that a modality's media may start from."""
+        slots = self._slots(name, self.chosen.get(name, ()))
+        own = self.model.decoders.get(name).media
+        return next((slot.media for slot in slots if slot.role == SOURCE), own)
+
+    def _candidates(self, name: str, is_start: bool) -> Sequence[Media]:
+        """The media that may be references, or the start, of a modality's media."""
+        chosen = self.chosen.get(name)
+        if chosen is None:
+            return self.media
+        if not is_start or any(each.role == SOURCE for each in chosen):
+            return [each.media for each in chosen]
+        # Beside a mask alone the source is one of the conversation's.
+        return self.media if chosen and all(each.role == MASK for each in chosen) else ()
+
     def _reference(self, medium: Media | PendingMedium, role: str) -> Reference | PendingReference:
         if isinstance(medium, PendingMedium):
             return PendingReference(self._indices[medium.span], role)
@@ -124,7 +171,7 @@ class ReplyReferences:
     def _read(self, name: str, value: object, limits: Limits | None) -> tuple[Reference, ...]:
         if name not in self.model.decoders:
             names = ", ".join(self.model.decoders) or "text alone"
-            raise ValueError(f"references of {name!r}: this model makes {names}")
+            raise SettingError("references", f" of {name!r}: this model makes {names}")
         items = value if isinstance(value, list | tuple) else [value]
         reader = PartReader(limits or Limits())
         references = [
@@ -137,8 +184,8 @@ class ReplyReferences:
         filled = fill_slots(slots, media)
         if len(filled) < len(media):
             kinds = ", ".join(f"{slot.media.kind} as {slot.role!r}" for slot in slots) or "nothing"
-            raise ValueError(
-                f"references of {name!r}: {len(media)} media, and its decoder looks at {kinds}"
+            raise SettingError(
+                "references", f" of {name!r}: {len(media)} media, and its decoder looks at {kinds}"
             )
         filled += named
         _check_source(name, filled, self.media)
@@ -148,16 +195,18 @@ class ReplyReferences:
     def _medium(self, name: str, item: object, reader: PartReader) -> Media:
         if isinstance(item, int) and not isinstance(item, bool):
             if not -len(self.media) <= item < len(self.media):
-                raise ValueError(
-                    f"references of {name!r}: medium {item} of {len(self.media)} in this "
-                    "conversation; they are counted from 0, or from the end by -1"
+                raise SettingError(
+                    "references",
+                    f" of {name!r}: medium {item} of {len(self.media)} in this "
+                    "conversation; they are counted from 0, or from the end by -1",
                 )
             return self.media[item]
         part = None if isinstance(item, str) else reader.read(item)
         if not isinstance(part, Media):
-            raise ValueError(
-                f"references of {name!r}: {item!r} is no medium; give one, a Path, or a number of "
-                "the conversation's media"
+            raise SettingError(
+                "references",
+                f" of {name!r}: {item!r} is no medium; give one, a Path, or a number of "
+                "the conversation's media",
             )
         return part
 
@@ -172,7 +221,8 @@ def _check_source(name: str, references: Sequence[Reference], media: Sequence[Me
     if mask is None or first_of(references, SOURCE) is not None:
         return
     if not any(isinstance(each, type(mask.media)) for each in media):
-        raise ValueError(
-            f"references of {name!r}: a {MASK!r}, and nothing in the conversation that it could be "
-            f"of; attach the {mask.media.kind} whose part it tells"
+        raise SettingError(
+            "references",
+            f" of {name!r}: a {MASK!r}, and nothing in the conversation that it could be "
+            f"of; attach the {mask.media.kind} whose part it tells",
         )

@@ -90,8 +90,9 @@ class DiffusionSettings(MediaSettings, total=False):
     seconds: float
     """Of a sound; the decoder's own by default."""
     strength: float
-    """Share of the steps that a medium which starts from a reference takes, above 0 and up to 1;
-    media without one start from noise (Meng et al. 2021, arXiv:2108.01073)."""
+    """Share of the steps that a medium which starts from a reference takes, above 0 and up to 1
+    (Meng et al. 2021, arXiv:2108.01073). Where nothing can be one it is refused; the model's own is
+    passed over there, and media start from noise."""
     reference_guidance: float
     """Weight of guidance towards the references, where the denoiser has learned to do without them
     (Brooks et al. 2023, arXiv:2211.09800, equation 3)."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from numbers import Integral, Real
 from typing import cast
@@ -23,15 +24,47 @@ MOST_SEED = 2**63 - 1
 """Seeds of a reply's media are counted on from its own, and torch takes them up to 2**64."""
 
 
+class SettingError(ValueError):
+    """A setting that is unknown, or whose value is of the wrong type or out of its range.
+
+    Args:
+        name: of the setting; empty where the problem names it.
+        problem: what stands behind the name in the message: value, limit and way out.
+        place: what it is a setting of; empty for nothing else than the call.
+    """
+
+    def __init__(self, name: str, problem: str, place: str = "") -> None:
+        super().__init__(name, problem, place)
+        self.name, self.problem, self.place = name, problem, place
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.name}{self.problem}".removeprefix(": ")
+
+
+@contextmanager
+def settings_of(place: str) -> Iterator[None]:
+    """Let errors of settings tell what they are settings of.
+
+    Raises:
+        SettingError: in the place of a ValueError.
+    """
+    try:
+        yield
+    except SettingError as error:
+        raise SettingError(error.name, error.problem, place) from error
+    except ValueError as error:
+        raise SettingError("", str(error), place) from error
+
+
 def check_integer(name: str, value: object, least: int, most: int) -> int:
     """Give a whole number from `least` to `most`.
 
     Raises:
-        ValueError: it is none, or out of the range.
+        SettingError: it is none, or out of the range.
     """
     good = isinstance(value, Integral) and not isinstance(value, bool)  # True is an int in Python
     if not (good and least <= cast(int, value) <= most):
-        raise ValueError(f"{name}={value!r}; it must be a whole number from {least} to {most}")
+        raise SettingError(name, f"={value!r}; it must be a whole number from {least} to {most}")
     return int(cast(int, value))
 
 
@@ -39,11 +72,12 @@ def check_real(name: str, value: object, least: float, most: float, also: str = 
     """Give a number from `least` to `most`; `also` is what else the setting takes, in words.
 
     Raises:
-        ValueError: it is none, or out of the range.
+        SettingError: it is none, or out of the range.
     """
     good = isinstance(value, Real) and not isinstance(value, bool)
     if not (good and least <= cast(float, value) <= most):  # which no NaN is
-        raise ValueError(f"{name}={value!r}; it must be {also}a number from {least:g} to {most:g}")
+        problem = f"={value!r}; it must be {also}a number from {least:g} to {most:g}"
+        raise SettingError(name, problem)
     return float(cast(float, value))
 
 
@@ -51,7 +85,7 @@ def check_seed(value: object, most: int = MOST_SEED) -> int:
     """Give a seed.
 
     Raises:
-        ValueError: it is no whole number from 0 on.
+        SettingError: it is no whole number from 0 on.
     """
     return check_integer("seed", value, 0, most)
 

@@ -28,7 +28,7 @@ class PartVersion(NamedTuple):
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "0d7e6789bb1f62a2", ("anymodal.media",)),
-    "anymodal.media": PartVersion(1, "8ca1abe1711414bf"),
+    "anymodal.media": PartVersion(1, "fcbf5d7fc9c4d89a"),
     "anymodal.encoders": PartVersion(1, "548ec2f0d81f0a44", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "fc35894e5bea7bd4", ("anymodal.encoders",)),
     "anymodal.encoders.transformers": PartVersion(1, "33c39f56815e58a1", ("anymodal.encoders",)),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from anymodal.config import shorten, suggest
-from anymodal.config.ranges import check_integer, check_real
+from anymodal.config.ranges import SettingError, check_integer, check_real
 from anymodal.types import TokenLogprob
 
 MOST_TOKENS = 1_000_000
@@ -51,7 +51,7 @@ class Sampling:
         stop: strings that end the reply; they are left out of it. A single one may stand alone.
 
     Raises:
-        ValueError: for a value of the wrong type or out of its range.
+        SettingError: for a value of the wrong type or out of its range.
     """
 
     max_new_tokens: int = 256
@@ -81,17 +81,19 @@ class Sampling:
         if self.top_logprobs is not None:
             check_integer("top_logprobs", self.top_logprobs, 0, MOST_LOGPROBS)
         if isinstance(self.modalities, str):
-            raise ValueError(f"modalities={self.modalities!r}; give a list of names")
+            raise SettingError("modalities", f"={self.modalities!r}; give a list of names")
         if self.choices is not None:
             object.__setattr__(self, "choices", check_choices(self.choices))
         for name, values in (("method", METHODS), ("normalization", NORMALIZATIONS)):
             if (value := getattr(self, f"choice_{name}")) not in values:
                 near = suggest(str(value), values)
-                raise ValueError(f"choice_{name}={value!r}; it is one of {', '.join(values)}{near}")
+                problem = f"={value!r}; it is one of {', '.join(values)}{near}"
+                raise SettingError(f"choice_{name}", problem)
         if self.choice_method == CONSTRAINED and self.choice_normalization != "none":
-            raise ValueError(
-                f"choice_normalization={self.choice_normalization!r} divides likelihoods; leave it "
-                f"out, or take choice_method={LIKELIHOOD!r}"
+            raise SettingError(
+                "choice_normalization",
+                f"={self.choice_normalization!r} divides likelihoods; leave it out, or take "
+                f"choice_method={LIKELIHOOD!r}",
             )
         object.__setattr__(self, "stop", _stop_strings(self.stop))  # frozen for everybody else
 
@@ -156,7 +158,7 @@ class Sampling:
 def _stop_strings(stop: object) -> tuple[str, ...]:
     strings = (stop,) if isinstance(stop, str) else stop
     if not isinstance(strings, Sequence) or not all(isinstance(each, str) for each in strings):
-        raise ValueError(f"stop={shorten(stop)}; give a text, or a list of texts")
+        raise SettingError("stop", f"={shorten(stop)}; give a text, or a list of texts")
     if len(strings) > MOST_STOPS:
         raise ValueError(f"{len(strings)} stop strings; give at most {MOST_STOPS}")
     return tuple(each for each in strings if each)
@@ -169,12 +171,12 @@ def check_choices(choices: object) -> tuple[str, ...]:
         ValueError: if they are none, too many, empty, or two are the same.
     """
     if isinstance(choices, str) or not isinstance(choices, Sequence):
-        raise ValueError(f"choices={shorten(choices)}; give a list of texts")
+        raise SettingError("choices", f"={shorten(choices)}; give a list of texts")
     if not 1 <= len(choices) <= MOST_CHOICES:
         raise ValueError(f"{len(choices)} choices; give 1 to {MOST_CHOICES}")
     for place, choice in enumerate(choices):
         if not isinstance(choice, str) or not choice.strip():
-            raise ValueError(f"choices[{place}] is {choice!r}; give a text")
+            raise SettingError("choices", f"[{place}] is {choice!r}; give a text")
         if choice in choices[:place]:
             raise ValueError(f"choice {choice!r} is there twice; leave one out")
     return tuple(choices)

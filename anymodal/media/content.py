@@ -54,7 +54,7 @@ class Content(ABC):
         except MediaError as error:
             if not file.place:
                 raise
-            raise type(error)(f"{file.place}: {error}") from error
+            raise error.at(file.place) from error
         # What is recorded for the stamp must be of the file as it was when it was stamped.
         if self._stamp_file(file) != file.stamp:
             file.settled, file.digest = False, None

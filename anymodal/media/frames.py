@@ -21,7 +21,7 @@ from anymodal.media.containers import (
 )
 from anymodal.media.formats import BROADCAST, HEADLESS, Format
 from anymodal.media.frame_pixels import Alpha, FramePixels, pixel_aspect, square_pixel_size
-from anymodal.media.limits import Limits, MediaError, mib
+from anymodal.media.limits import LimitError, Limits, MediaError, allow_more, mib
 from anymodal.media.source import Blob
 
 if TYPE_CHECKING:
@@ -114,10 +114,10 @@ def _shape(blob: Blob, limits: Limits, header: _ClipHeader) -> tuple[int, int]:
     """Height and width of frames as they are shown, before they are turned upright."""
     most, height, width = frame_pixels(limits), header.height, header.width
     if 0 in (height, width):  # FFmpeg found no frame, or none of so few pixels
-        raise MediaError(
+        raise LimitError(
             f"{blob.name} has no frames, or frames over the limit of {most:,} pixels; "
-            "export it again, scale it down, or pass limits=Limits(max_pixels=..., "
-            "max_decoded_bytes=...)"
+            "export it again, or scale it down",
+            "pass limits=Limits(max_pixels=..., max_decoded_bytes=...)",
         )
     if width * height > most:
         raise _too_large(blob, width, height, f"{most:,} pixels")
@@ -126,10 +126,11 @@ def _shape(blob: Blob, limits: Limits, header: _ClipHeader) -> tuple[int, int]:
     return shape
 
 
-def _too_large(blob: Blob, width: int, height: int, most: str) -> MediaError:
-    return MediaError(
+def _too_large(blob: Blob, width: int, height: int, most: str) -> LimitError:
+    return LimitError(
         f"{blob.name} has frames of {width}×{height}, over the limit of {most} for a clip, of "
-        "which a decoder keeps many; scale it down, or pass limits=Limits(max_decoded_bytes=...)"
+        "which a decoder keeps many; scale it down",
+        allow_more("max_decoded_bytes"),
     )
 
 

@@ -17,9 +17,32 @@ _LEAST_MIB = 0.2  # what a smaller file counts as in its budget of time
 class MediaError(ValueError):
     """A medium that cannot be loaded, saved or built; the text says what to do about it."""
 
+    def at(self, place: str) -> MediaError:
+        """The same error, with the place of what it is about."""
+        return type(self)(f"{place}: {self}")
+
 
 class LimitError(MediaError):
-    """A medium over one of the `Limits`, which may be whole for all else."""
+    """A medium over one of the `Limits`, which may be whole for all else.
+
+    Args:
+        problem: the size, the limit, and what to do about the medium.
+        remedy: how who calls may allow more.
+
+    Attributes:
+        problem: the message for those who can't, such as a server's clients.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.problem, self.remedy = problem, remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}, or {self.remedy}"
+
+    def at(self, place: str) -> LimitError:
+        """The same error, with the place of what it is about."""
+        return LimitError(f"{place}: {self.problem}", self.remedy)
 
 
 @dataclass(frozen=True)
@@ -147,8 +170,7 @@ class Limits:
     @staticmethod
     def _refuse(name: str, finding: str, limit: str, value: str, advice: str) -> None:
         raise LimitError(
-            f"{name} {finding}, over the limit of {value}; {advice}, "
-            f"or pass limits=Limits({limit}=...), --limit {limit}=... to a command"
+            f"{name} {finding}, over the limit of {value}; {advice}", allow_more(limit)
         )
 
 
@@ -182,9 +204,14 @@ class DecodeBudget:
         if self.is_spent:
             raise LimitError(
                 f"{self.name} takes more than {self.seconds:,.1f} s to decode, which is too much "
-                f"for its size; cut it or convert it, or pass limits=Limits({self.limit}=...), "
-                f"--limit {self.limit}=... to a command"
+                "for its size; cut it or convert it",
+                allow_more(self.limit),
             )
+
+
+def allow_more(limit: str) -> str:
+    """The way to raise a limit, in Python and for a command."""
+    return f"pass limits=Limits({limit}=...), --limit {limit}=... to a command"
 
 
 def mib(size: float) -> str:

@@ -100,7 +100,9 @@ def test_a_decoder_on_disk_is_opened_to_check_what_not_every_one_takes() -> None
     assert len(loads) == 1
 
 
-def test_a_chat_starts_from_the_last_picture_where_it_is_told_how_far() -> None:
+def test_a_chat_starts_from_the_last_picture_where_it_is_told_how_far(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model = tiny_model()  # whose decoder looks at nothing
     shown, sampling = picture(3), {"image": {"strength": 0.4, "steps": 5}}
 
@@ -109,17 +111,20 @@ def test_a_chat_starts_from_the_last_picture_where_it_is_told_how_far() -> None:
 
     started = drawn([shown, "draw a ball"], sampling=sampling, references={"image": shown})
     plain = drawn("draw a ball", sampling={"image": {"steps": 5}})
-    assert np.array_equal(plain, drawn("draw a ball", sampling=sampling))
     assert not np.array_equal(started, plain)
     turns = [[shown, "draw a ball"], [shown, "draw a ball"]]
-    (own, none) = (
-        reply_many(model, turns, seeds=[1, 1], sampling=sampling, references=references)
-        for references in (None, {"image": []})
-    )
+    own = reply_many(model, turns, seeds=[1, 1], sampling=sampling)
     assert np.abs(values(own[0].media[0]) - started).max() <= 1
-    assert np.abs(values(none[1].media[0]) - plain).max() <= 1
+    for parts, references in (("draw a ball", None), (turns[0], {"image": []})):
+        with pytest.raises(ValueError, match="'image': strength=0.4 is .*no image to be one; att"):
+            model.chat(parts, sampling=sampling, references=references)
+        with pytest.raises(ValueError, match=r"strength=0.4 is about a reference"):
+            reply_many(model, [parts], seeds=[1], sampling=sampling, references=references)
     modality = dataclasses.replace(model.modalities["image"], sampling={"strength": 0.4})
     assert modality.sampling["strength"] == 0.4
+    with monkeypatch.context() as patch:  # the model's own is for all its media
+        patch.setitem(model._modalities, "image", modality)
+        assert np.array_equal(plain, drawn("draw a ball", sampling={"image": {"steps": 5}}))
     with pytest.raises(ValueError, match="sampling: strength=2; it must be"):
         dataclasses.replace(modality, sampling={"strength": 2})
 

@@ -53,18 +53,38 @@ WRONG: dict[str, tuple[Any, str, str | None]] = {
     "tools": ({**HELLO, "tools": [{"type": "function"}]}, "Field required", "tools.0.function"),
     "a forced tool": ({**HELLO, "tool_choice": "required"}, "'none' or 'auto'", "tool_choice"),
     "penalties": ({**HELLO, "presence_penalty": 1}, "isn't supported", "presence_penalty"),
-    "a temperature": ({**HELLO, "temperature": -1}, "temperature=-1", None),
+    "a temperature": ({**HELLO, "temperature": -1}, "temperature=-1", "temperature"),
+    "no token": ({**HELLO, "max_tokens": 0}, "max_tokens=0; it must be a whole", "max_tokens"),
+    "no token, newly": ({**HELLO, "max_tokens": 5, "max_completion_tokens": 0},
+                        "max_completion_tokens=0; it must be a whole", "max_completion_tokens"),
+    "a stop": ({**HELLO, "choices": ["a", ""]}, "choices[1] is ''", "choices"),
+    "a method of nothing": ({**HELLO, "choice_method": "likelihood"}, "'choices'", "choice_method"),
+    "a stream's options": ({**HELLO, "stream_options": {"include_usage": True}},
+                           "'stream_options' needs 'stream': true", "stream_options"),
+    "options of no stream": ({**HELLO, "stream": False, "stream_options": {}},
+                             "'stream_options' needs 'stream': true", "stream_options"),
+    "probabilities of nothing": ({**HELLO, "top_logprobs": 2}, "needs 'logprobs'", "top_logprobs"),
     "infinity": (json.dumps({**HELLO, "temperature": float("inf")}).encode(), "", None),
     "a text for a number": ({**HELLO, "seed": "1"}, "seed", "seed"),
     "a negative seed": ({**HELLO, "seed": -1}, "seed", "seed"),
-    "a huge seed": ({**HELLO, "seed": 2**80}, "seed", None),
+    "a huge seed": ({**HELLO, "seed": 2**80}, "seed", "seed"),
     "many choices": ({**HELLO, "n": 9}, "the limit is 8", "n"),
     "no choices": ({**HELLO, "n": 0}, "n", "n"),
     "a role": ({"model": "nano", "messages": [{"role": "robot", "content": "x"}]},
                "no role 'robot'", "messages.0"),
     "no content": ({"model": "nano", "messages": [{"role": "user"}]}, "no content", "messages.0"),
-    "steps": ({**HELLO, "steps": 0}, "steps=0", None),
-    "a modality of a setting": ({**HELLO, "frames": 9}, "'frames'", None),
+    "steps": ({**HELLO, "steps": 0}, "steps=0; it must be", "steps"),
+    "steps of one": ({**HELLO, "steps": 5, "sampling": {"image": {"steps": 0}}},
+                     "sampling of 'image': steps=0; it must be", "sampling"),
+    "a height": ({**HELLO, "height": 3}, "height=3; it must be", "height"),
+    "many pixels to make": ({**HELLO, "height": 512, "width": 512}, "the limit of this", "height"),
+    "a modality of a setting": ({**HELLO, "frames": 9}, "'frames'", "frames"),
+    "strength of nothing": ({**HELLO, "strength": 0.5}, "strength=0.5 is about a ref", "strength"),
+    "strength without a source": (
+        message(image(GOOD), strength=0.5, references={"image": []}), "no image to be one",
+        "strength"),
+    "strength of an image": ({**HELLO, "sampling": {"image": {"strength": 0.5}}},
+                             "sampling of 'image': strength=0.5 is about", "sampling"),
     "a modality": ({**HELLO, "sampling": {"smell": {}}}, "makes no 'smell'", None),
     "too long": (message({"type": "text", "text": "hello " * 2_000}), "positions", None),
     "an unknown part": (message({"type": "smell", "smell": "x"}), "smell", "messages.0.content.0"),
@@ -103,7 +123,9 @@ def test_a_wrong_request_is_told_what_is_wrong(url: str, case: str) -> None:
     assert error["type"] == "invalid_request_error" and says in error["message"]
     if param is not None:
         assert error["param"] == param
-    assert str(ROOT) not in answer.text.decode() and "Traceback" not in answer.text.decode()
+    told = answer.text.decode()
+    assert str(ROOT) not in told and "Traceback" not in told
+    assert "Limits(" not in told and "--limit" not in told, "a client can't allow more"
 
 
 def test_a_stream_that_is_refused_has_a_status_of_its_own(url: str) -> None:
@@ -164,6 +186,67 @@ def test_other_endpoints_refuse_too(url: str) -> None:
                                         "tools": [{"type": "web_search"}]})  # fmt: skip
     assert search.status == 400 and search.error["param"] == "tools.0"
     assert "'web_search'; served are 'function', 'image_generation'" in search.error["message"]
+
+
+RESPONSES, IMAGES = "/v1/responses", "/v1/images/generations"
+
+
+def said(*parts: Any, role: str = "user") -> dict[str, Any]:
+    return {"role": role, "content": list(parts)}
+
+
+INPUTS: dict[str, tuple[Any, str, str]] = {
+    "none": ([], "no messages", "input"),
+    "a text too long": ("hello " * 2_000, "positions", ""),
+    "a role": ([said("x", role="robot")], "no role 'robot'", "input.0"),
+    "an item": ([said("x"), {"type": "smell"}], "'smell'", "input.1"),
+    "a part": ([said("x"), said("x", image("data:image/png;base64,%%%"))], "no base64",
+               "input.1.content.1"),
+    "a part of a reply": (
+        [said("x"), said("a", role="assistant"), said("b", {"type": "smell"}, role="assistant"),
+         said("x")], "smell", "input.2.content.1"),
+    "an image call": ([said("x"), {"type": "image_generation_call", "result": "%%"}, said("x")],
+                      "base64", "input.1.result"),
+    "an output": ([said("x"), {"type": "function_call_output", "output": [5]}], "",
+                  "input.1.output.0"),
+    "many media": ([said(*[image(GOOD)] * 33)], "33 media", "input"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", INPUTS)
+def test_responses_tell_places_of_their_own_field(url: str, case: str) -> None:
+    items, says, param = INPUTS[case]
+    body = {"model": "nano", "input": items, **({"instructions": "be brief"} if items else {})}
+    answer = ask(url, RESPONSES, body)
+    assert answer.status == 400, answer.text
+    assert says in answer.error["message"] and "messages." not in answer.error["message"]
+    assert (answer.error["param"] or "") == param
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "says", "param"),
+    [
+        (RESPONSES, {"max_output_tokens": 0}, "max_output_tokens=0; it must", "max_output_tokens"),
+        (RESPONSES, {"stream_options": {}}, "'stream_options' needs 'stream'", "stream_options"),
+        (RESPONSES, {"top_logprobs": 2}, "'top_logprobs' needs 'include'", "top_logprobs"),
+        (RESPONSES, {"strength": 0.5}, "strength=0.5 is about a reference", "strength"),
+        ("/v1/completions", {"max_tokens": -5}, "max_tokens=-5; it must be", "max_tokens"),
+        ("/v1/completions", {"stream_options": {}}, "needs 'stream': true", "stream_options"),
+        (IMAGES, {"strength": 0.5}, "strength=0.5 is about a reference", "strength"),
+        (IMAGES, {"guidance": -1}, "guidance=-1.0; it must be", "guidance"),
+        ("/v1/videos", {"strength": 0.5}, "strength=0.5 is about a reference", "strength"),
+        ("/v1/videos", {"references": {"video": 3}}, "medium 3 of 0", "references"),
+        ("/v1/audio/generate", {"seed": 2**80}, "seed=", "seed"),
+    ],
+)
+def test_every_endpoint_tells_its_own_fields(
+    url: str, path: str, more: dict[str, Any], says: str, param: str
+) -> None:
+    field = {RESPONSES: "input", "/v1/audio/generate": "input"}.get(path, "prompt")
+    answer = ask(url, path, {"model": "nano", field: "a ball", **more})
+    assert answer.status == 400, answer.text
+    assert says in answer.error["message"] and "max_new_tokens" not in answer.error["message"]
+    assert answer.error["param"] == param
 
 
 def test_health_and_metrics(url: str) -> None:

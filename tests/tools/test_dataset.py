@@ -209,8 +209,11 @@ def test_rows_of_parts(tmp_path: Path) -> None:
         "test": [1, 3, 5, 7, 9, 11],
     }
     for rule, says in (
-        (SplitRule({"a": 1.0}, by="nobody"), "a.jsonl, line 1: there is no column 'nobody', .*"
-            "there are 'image', 'caption', 'person', 'note'"),
+        (
+            SplitRule({"a": 1.0}, by="nobody"),
+            "a.jsonl, line 1: there is no column 'nobody', .*"
+            "there are 'image', 'caption', 'person', 'note'",
+        ),
         (SplitRule({"a": 1.0}, by="note"), "a.jsonl, line 1: there is nothing in column 'note'"),
         (SplitRule({"a": 1.0}, by="person", put={"9": "a"}), "no row has '9' in 'person'"),
         (SplitRule({"a": 1.0, "b": 0.0}, by="person"), "part 'b' has no rows: .* of 4 groups"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,7 +15,7 @@ from anymodal.decoders.speech.base import ALL, PASSAGES
 from anymodal.media import Audio, Speech
 from anymodal.serving.api.answers import EVENTS, answers
 from anymodal.serving.api.choices import choices_json
-from anymodal.serving.api.conversation import recent
+from anymodal.serving.api.conversation import RequestMessage, chat_messages, recent
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.logprobs import chat_logprobs
 from anymodal.serving.api.replies import (
@@ -50,23 +50,22 @@ async def create_chat_completion(request: Request, body: ChatBody) -> Response:
     """Answer a conversation, in text and in whatever media the model makes."""
     state = state_of(request)
     served, engine = await state.engine(request, body.model)
-    messages = recent(
-        await _parse_messages(state, body.messages), served.history_turns, served.history_notice
-    )
-    streams = await submit_all(engine, _requests(state, served, body, messages))
+    items = chat_messages(body.messages)
+    messages = await _parse_messages(state, items)
+    messages = recent(messages, served.history_turns, served.history_notice)
+    streams = await submit_all(engine, _requests(state, served, body, messages), body)
     answer = _ChatAnswer(state, served, body)
     if body.stream:
         return await answer.stream(request, streams)
     return JSONResponse(await while_connected(request, answer.full_response(streams)))
 
 
-async def _parse_messages(
-    state: ServerState, messages: Sequence[Mapping[str, Any]]
-) -> list[Message]:
+async def _parse_messages(state: ServerState, items: Sequence[RequestMessage]) -> list[Message]:
     """The conversation; where it may hold media, they are decoded in a thread."""
-    if all(isinstance(each.get("content"), str) and len(each) == 2 for each in messages):
-        return state.reader.messages(messages)
-    return await asyncio.to_thread(state.reader.messages, messages)
+    values = [each.values for each in items]
+    if all(isinstance(each.get("content"), str) and len(each) == 2 for each in values):
+        return state.reader.messages(items)
+    return await asyncio.to_thread(state.reader.messages, items)
 
 
 def _requests(

@@ -37,7 +37,7 @@ async def create_completion(request: Request, body: CompletionBody) -> Response:
     state = state_of(request)
     served, engine = await state.engine(request, body.model)
     n = state.choices(body.n)
-    streams = await submit_all(engine, _requests(body, n))
+    streams = await submit_all(engine, _requests(body, n), body)
     answer = _CompletionAnswer(state, served, n, body.logprobs is not None)
     if not body.stream:
         return JSONResponse(await while_connected(request, answer.full_response(streams)))

@@ -3,23 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from anymodal.chat.history import first_visible, with_notice
 from anymodal.chat.messages import MAX_MEDIA
 from anymodal.io.message_content import open_message
 from anymodal.io.message_parts import PartReader, holds_text
 from anymodal.media import Media
-from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.errors import ApiError, client_text
 from anymodal.serving.api.remote import RemoteMedia
 from anymodal.types import Message, ToolCall
 
+MESSAGES = "messages"
+"""The field of chat completions that has the conversation."""
 PARTS = "parts"
 """The field of a reply's message that has its texts and media in order."""
 _PLACES = {"images": "image_url", "videos": "video_url"}
 _SENT_BACK = ("refusal", "annotations", "tool_calls", "function_call", "name", "reasoning")
 _TOLD = ("choices",)
 """Fields of a reply that tell of it; they are no part of the conversation."""
+
+
+class RequestMessage(NamedTuple):
+    """A message of a request.
+
+    Attributes:
+        values: the message, as chat completions have it.
+        place: where it stands in the request, as in `messages.0`.
+        parts: where its parts stand; in order in the message's content where it is None.
+    """
+
+    values: Mapping[str, Any]
+    place: str
+    parts: Sequence[str] | None = None
+
+    def part(self, index: int) -> str:
+        """Where a part stands in the request."""
+        return f"{self.place}.content.{index}" if self.parts is None else self.parts[index]
+
+
+def chat_messages(items: Sequence[Mapping[str, Any]]) -> list[RequestMessage]:
+    """Messages of chat completions, with their places."""
+    return [RequestMessage(each, f"{MESSAGES}.{place}") for place, each in enumerate(items)]
 
 
 class ConversationReader:
@@ -33,24 +58,23 @@ class ConversationReader:
     def __init__(self, reader: PartReader, remote: RemoteMedia) -> None:
         self.reader, self.remote = reader, remote
 
-    def messages(self, items: Sequence[Mapping[str, Any]]) -> list[Message]:
-        """The conversation.
+    def messages(self, items: Sequence[RequestMessage], field: str = MESSAGES) -> list[Message]:
+        """The conversation of a field of a request, whose parts stay in order.
 
         Raises:
             ApiError: naming the message and part, for what can't be read.
         """
         if not items:
-            raise ApiError(400, "there are no messages; give at least one", param="messages")
-        entries = [self._open(place, each) for place, each in enumerate(items)]
+            raise ApiError(400, "there are no messages; give at least one", param=field)
+        entries = [self._open(each) for each in items]
         count = sum(not holds_text(part) for _, parts in entries for part in parts)
         if count > MAX_MEDIA:  # before any of them is decoded
             text = f"{count} media in one conversation; the limit is {MAX_MEDIA}"
-            raise ApiError(400, text, param="messages")
+            raise ApiError(400, text, param=field)
         return [
-            Message(role, [self._part(part, f"messages.{place}.content.{i}")
-                           for i, part in enumerate(parts)])
-            for place, (role, parts) in enumerate(entries)
-        ]  # fmt: skip
+            Message(role, [self._part(part, item.part(i)) for i, part in enumerate(parts)])
+            for item, (role, parts) in zip(items, entries, strict=True)
+        ]
 
     def item(self, part: object, place: str) -> str | Media:
         """A text or medium on its own."""
@@ -59,11 +83,11 @@ class ConversationReader:
             raise ApiError(400, f"{place}: a call of a tool stands in a message", param=place)
         return content
 
-    def _open(self, place: int, message: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
+    def _open(self, item: RequestMessage) -> tuple[str, Sequence[Any]]:
         try:
-            return open_message(_normal(message))
+            return open_message(_normal(item.values))
         except ValueError as error:
-            raise ApiError(400, str(error), param=f"messages.{place}") from error
+            raise ApiError(400, str(error), param=item.place) from error
 
     def _part(self, part: object, place: str) -> str | Media | ToolCall:
         try:
@@ -72,7 +96,7 @@ class ConversationReader:
                 raise ValueError("a target is for training; give the medium itself")
             return content
         except ValueError as error:
-            raise ApiError(400, f"{place}: {error}", param=place) from error
+            raise ApiError(400, f"{place}: {client_text(error)}", param=place) from error
 
 
 def recent(messages: list[Message], history_turns: int | None, notice: str = "") -> list[Message]:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from anymodal.config.printable import printable
+from anymodal.media import LimitError
 from anymodal.serving.errors import (
     ContentFilterError,
     DeadlineError,
@@ -90,10 +91,15 @@ def api_error(error: BaseException) -> ApiError:
             return ApiError(503, str(error), SERVER, None, "shutting_down", {"Retry-After": "5"})
         # Of ValueErrors, UnicodeErrors are faults of ours: texts were made valid when they came in.
         case ValueError() if not isinstance(error, UnicodeError):
-            return ApiError(400, str(error))
+            return ApiError(400, client_text(error))
     if is_out_of_memory(error):  # outside of an engine, which has an error of its own
         return api_error(OutOfMemoryError())
     return _fault(error)
+
+
+def client_text(error: Exception) -> str:
+    """An error's text for a client, who can't raise the server's limits."""
+    return error.problem if isinstance(error, LimitError) else str(error)
 
 
 def _fault(error: BaseException) -> ApiError:

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from anymodal.chat.messages import MAX_MEDIA
 from anymodal.media import Limits, Media, MediaError, load
-from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.errors import ApiError, client_text
 
 B = TypeVar("B", bound=BaseModel)
 MOST_FIELDS = 200
@@ -153,7 +153,8 @@ def media_of(uploads: list[Upload], kind: str, limits: Limits) -> list[Media]:
         try:
             media.append(load(upload.data, kind=kind, limits=limits))
         except MediaError as error:
-            raise ApiError(400, f"{upload.field}: {error}", param=upload.field) from error
+            text = f"{upload.field}: {client_text(error)}"
+            raise ApiError(400, text, param=upload.field) from error
     return media
 
 

@@ -13,7 +13,7 @@ from anymodal.chat.messages import MAX_MEDIA
 from anymodal.decoders.references import MASK, Reference
 from anymodal.media import Image, Limits, Media, MediaError
 from anymodal.serving.api.answers import answers
-from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.errors import ApiError, client_text
 from anymodal.serving.api.forms import form_schema, media_of, read_form
 from anymodal.serving.api.making import make_media, maker_of, prompt_message
 from anymodal.serving.api.media_schemas import ImageBody, ImageEditBody
@@ -81,7 +81,7 @@ def _masked(media: Sequence[Media], mask: bytes, limits: Limits) -> list[Referen
     try:
         white = Image.of_transparency(mask, limits=limits)
     except MediaError as error:
-        raise ApiError(400, f"mask: {error}", param="mask") from error
+        raise ApiError(400, f"mask: {client_text(error)}", param="mask") from error
     return [Reference(media[0]), Reference(white, MASK)]
 
 

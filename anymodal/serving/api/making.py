@@ -92,19 +92,22 @@ async def make_media(
         )
         for index in range(state.choices(body.n))
     ]
-    streams = await submit_all(served.engine, requests)
-    groups = await all_of(streams, (_media(state, served, each) for each in streams))
+    streams = await submit_all(served.engine, requests, body)
+    param = body.field_of("prompt") or "input"
+    groups = await all_of(streams, (_media(state, served, each, param) for each in streams))
     media = [medium for group in groups for medium in group]
     return media, [stream.usage for stream in streams]
 
 
-async def _media(state: ServerState, served: ServedModel, stream: ReplyStream) -> list[Media]:
+async def _media(
+    state: ServerState, served: ServedModel, stream: ReplyStream, param: str
+) -> list[Media]:
     message: Message | None = None
     async for event in state.metrics.watch(served.name, stream):
         if isinstance(event, Done):
             message = event.message
     if message is None or not message.media:
-        raise ApiError(400, "the prompt leaves no room for a reply; shorten it", param="prompt")
+        raise ApiError(400, "the prompt leaves no room for a reply; shorten it", param=param)
     return message.media
 
 

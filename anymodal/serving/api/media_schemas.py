@@ -121,6 +121,7 @@ class SpeechBody(Body):
     """Body of `/v1/audio/speech`."""
 
     neutral = {**NEUTRAL, "speed": (1,), "instructions": ("",)}
+    needs = {"ref_text": ("ref_audio", ", the recording")}
 
     model: str | None = Field(None, description="May be left out where one model speaks.")
     input: str = Field(max_length=4096, description="The words to say.")

@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anymodal.serving.api.choices import choices_json
+from anymodal.serving.api.conversation import RequestMessage
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.replies import Json
 from anymodal.types import ChoiceScore, ToolCall
 
+INPUT = "input"
+"""The field that has the conversation."""
 IMAGE_CALL, FUNCTION_CALL = "image_generation_call", "function_call"
 
 
-def messages_of(input_items: str | Sequence[Any], instructions: str | None) -> list[dict[str, Any]]:
-    """Input items as messages of chat completions.
+def messages_of(input_items: str | Sequence[Any], instructions: str | None) -> list[RequestMessage]:
+    """Input items as messages of chat completions, with their places in the request.
 
     Items of a reply that follow one another, texts, images and calls, are one message of the
     assistant.
@@ -22,42 +25,53 @@ def messages_of(input_items: str | Sequence[Any], instructions: str | None) -> l
     Raises:
         ApiError: for an item of another type.
     """
-    items = (
-        [{"role": "user", "content": input_items}] if isinstance(input_items, str) else input_items
-    )
-    messages: list[dict[str, Any]] = []
+    messages: list[RequestMessage] = []
     if instructions:
-        messages.append({"role": "system", "content": instructions})
-    for place, item in enumerate(items):
-        role, content = _item(item, place)
-        if role == "assistant" and messages and messages[-1]["role"] == "assistant":
-            messages[-1]["content"] += content
+        messages.append(_message("system", [instructions], "instructions", ["instructions"]))
+    if isinstance(input_items, str):
+        return [*messages, _message("user", [input_items], INPUT, [INPUT])]
+    for number, item in enumerate(input_items):
+        place = f"{INPUT}.{number}"
+        role, parts, field = _item(item, place)
+        is_list = isinstance(parts, list)
+        content = parts if is_list else [parts]
+        field = f"{place}{field}"
+        places = [f"{field}.{i}" for i in range(len(content))] if is_list else [field]
+        last = messages[-1] if messages else None
+        if role == "assistant" and last is not None and last.values["role"] == "assistant":
+            content = [*last.values["content"], *content]
+            messages[-1] = _message(role, content, last.place, [*(last.parts or ()), *places])
         else:
-            messages.append({"role": role, "content": content})
+            messages.append(_message(role, content, place, places))
     return messages
 
 
-def _item(item: object, place: int) -> tuple[object, list[object]]:
-    """Role and parts of an item."""
+def _message(
+    role: object, content: list[object], place: str, parts: Sequence[str]
+) -> RequestMessage:
+    return RequestMessage({"role": role, "content": content}, place, parts)
+
+
+def _item(item: object, place: str) -> tuple[object, Any, str]:
+    """Role and content of an item, a list of parts or one; and its field that has the content."""
     item = item if isinstance(item, Mapping) else {"type": None}
     kind = item.get("type", "message")
     if kind == "message":
         content = item.get("content")
-        parts = content if isinstance(content, list) else [content]
-        return item.get("role"), [_part(part) for part in parts]
+        parts = [_part(part) for part in content] if isinstance(content, list) else content
+        return item.get("role"), parts, ".content"
     if kind == IMAGE_CALL:
         source = {"data": item.get("result")}
-        return "assistant", [{"type": "input_image", "input_image": source}]
+        return "assistant", {"type": "input_image", "input_image": source}, ".result"
     if kind == FUNCTION_CALL:
         call = {key: item.get(key) for key in ("name", "arguments")}
         part = {"type": "tool_call", "tool_call": {**call, "id": item.get("call_id") or ""}}
-        return "assistant", [part]
+        return "assistant", part, ""
     if kind == "function_call_output":
-        output = item.get("output")
-        return "tool", output if isinstance(output, list) else [output]
+        return "tool", item.get("output"), ".output"
     raise ApiError(
         400, f"an input item of type {str(kind)[:80]!r} isn't read here; give messages, images, "
-        "calls of functions and their outputs", param=f"input.{place}",
+        "calls of functions and their outputs", param=place,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from anymodal.serving.api.answers import EVENTS, answers
 from anymodal.serving.api.conversation import recent
 from anymodal.serving.api.logprobs import chat_logprobs
 from anymodal.serving.api.replies import Json, MediaEncoder, new_id
-from anymodal.serving.api.response_items import messages_of
+from anymodal.serving.api.response_items import INPUT, messages_of
 from anymodal.serving.api.response_stream import ResponseStream
 from anymodal.serving.api.schemas import ResponseBody
 from anymodal.serving.api.state import (
@@ -42,7 +42,7 @@ async def create_response(request: Request, body: ResponseBody) -> Response:
     state = state_of(request)
     served, engine = await state.engine(request, body.model)
     items = messages_of(body.input, body.instructions)
-    messages = await asyncio.to_thread(state.reader.messages, items)
+    messages = await asyncio.to_thread(state.reader.messages, items, INPUT)
     messages = recent(messages, served.history_turns, served.history_notice)
     maker = served.makers.get(Image.kind)
     text: TextSettings = {**body.text_settings(), "modalities": [maker] if maker else []}
@@ -51,7 +51,7 @@ async def create_response(request: Request, body: ResponseBody) -> Response:
         references=media_references(body, served), tools=body.open_tools(),
         parallel_calls=body.parallel_tool_calls is not False,
     )  # fmt: skip
-    streams = await submit_all(engine, [reply_request])
+    streams = await submit_all(engine, [reply_request], body)
     answer = _ResponseAnswer(state, served, body, streams[0])
     if not body.stream:
         return JSONResponse(await while_connected(request, answer.full_response()))

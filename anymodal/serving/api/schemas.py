@@ -47,6 +47,8 @@ OURS = frozenset(
      "repetition_penalty", "choices", "choice_method", "choice_normalization"}
 )  # fmt: skip
 """Fields that OpenAI's API doesn't have, but for those that a body names as `theirs`."""
+LENGTHS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+"""Names of the longest reply; where two are given, the first counts."""
 NO_LIMIT = -1
 """LM Studio's `max_tokens` of a reply as long as the model can write."""
 
@@ -58,11 +60,18 @@ def _mark_ours(schema: dict[str, Any], body: type[Body]) -> None:
 
 
 class Body(BaseModel):
-    """The base of all bodies: fields under `extra_body` count as fields of the body."""
+    """The base of all bodies: fields under `extra_body` count as fields of the body.
+
+    Attributes:
+        neutral: values of fields that aren't served by which they ask for nothing.
+        theirs: fields of `OURS` that OpenAI's endpoint has, too.
+        needs: fields that have no effect without another, by which values they do have one.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra=_mark_ours)
     neutral: ClassVar[Mapping[str, tuple[Any, ...]]] = NEUTRAL
     theirs: ClassVar[Sequence[str]] = ()
+    needs: ClassVar[Mapping[str, tuple[str, str]]] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -78,6 +87,10 @@ class Body(BaseModel):
                 "twice", "'{param}' stands in the body and in 'extra_body'", {"param": twice[0]}
             )
         values.update(more or {})
+        for name, (other, example) in cls.needs.items():
+            if values.get(name) is not None and not values.get(other):
+                text = f"{name!r} needs {other!r}{example}"
+                raise PydanticCustomError("needs", "{text}", {"text": text, "param": name})
         # Client libraries send defaults of fields that aren't served; those ask for nothing.
         for name, neutral in cls.neutral.items():
             if name not in cls.model_fields and name in values:
@@ -90,6 +103,11 @@ class Body(BaseModel):
             if other in values and name in cls.model_fields and name not in values:
                 values[name] = values.pop(other)
         return values
+
+    def field_of(self, setting: str) -> str | None:
+        """The field that gives a setting; None if none of this body does."""
+        names = LENGTHS if setting == "max_new_tokens" else (setting,)
+        return next((name for name in names if getattr(self, name, None) is not None), None)
 
 
 class StreamOptions(BaseModel):
@@ -165,10 +183,15 @@ class SamplingBody(SeededBody):
         return cast(TextSettings, {k: value for k, value in values.items() if value is not None})
 
 
+STREAMED = {"stream_options": ("stream", ": true")}
+"""A field that tells of streams alone, and the one that asks for a stream."""
+
+
 class TextBody(SamplingBody):
     """A body of completions, with a limit and ends of the text."""
 
     theirs = ("seed",)
+    needs = STREAMED
     max_tokens: int | None = Field(None, description="The longest reply.")
     stop: str | list[str] | None = None
     stream_options: StreamOptions | None = None
@@ -248,6 +271,9 @@ class ChoiceBody(BaseModel):
         if enum_format is not None and self.choices is not None:
             raise ApiError(400, "give 'choices' or a JSON schema", param="choices")
         if self.choices is None and enum_format is None:
+            for name in ("choice_method", "choice_normalization"):
+                if getattr(self, name) is not None:
+                    raise ApiError(400, f"{name!r} needs 'choices'; leave it out", param=name)
             return
         for name in fields:
             if getattr(self, name):
@@ -268,6 +294,7 @@ class ChoiceBody(BaseModel):
 class ChatBody(ChoiceBody, TextBody, MediaBody):
     """Body of `/v1/chat/completions`."""
 
+    needs = {**STREAMED, "top_logprobs": ("logprobs", ": true")}
     messages: list[dict[str, Any]] = Field(description="OpenAI's messages, with media parts.")
     max_completion_tokens: int | None = Field(None, description="The longest reply.")
     modalities: list[str] | None = Field(
@@ -290,14 +317,6 @@ class ChatBody(ChoiceBody, TextBody, MediaBody):
     def _choices_alone(self) -> Self:
         enum_format = parse_response_format(self.response_format)
         self.check_choices(enum_format, "stop", "tools", "logprobs")
-        return self
-
-    @model_validator(mode="after")
-    def _logprobs_first(self) -> Self:
-        if self.top_logprobs is not None and not self.logprobs:
-            raise PydanticCustomError(
-                "top_logprobs", "'top_logprobs' needs 'logprobs': true", {"param": "top_logprobs"}
-            )
         return self
 
     def open_tools(self) -> list[dict[str, Any]]:
@@ -363,6 +382,7 @@ class ResponseBody(ChoiceBody, SamplingBody, MediaBody):
                "background": (False,), "previous_response_id": (), "conversation": (),
                "reasoning": (), "prompt": (), "max_tool_calls": (), "n": (1,),
                "stream_options": ({}, {"include_obfuscation": False})}  # fmt: skip
+    needs = {**STREAMED, "top_logprobs": ("include", ': ["message.output_text.logprobs"]')}
 
     n: None = None
     input: str | list[dict[str, Any]] = Field(description="A text, or messages and images.")

@@ -16,6 +16,7 @@ from anymodal.io.message_content import valid_text
 from anymodal.media import Audio, Media, Speech
 from anymodal.serving.api.answers import EVENTS, answers
 from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.fields import told_by_fields
 from anymodal.serving.api.making import maker_of
 from anymodal.serving.api.media_schemas import SpeechBody
 from anymodal.serving.api.state import ServerState, state_of, while_connected
@@ -50,7 +51,8 @@ async def create_speech(request: Request, body: SpeechBody) -> Response:
         raise ApiError(400, f"speech isn't served from a cluster; serve {name!r} alone",
                        param="model")  # fmt: skip
     text = valid_text(body.input)
-    stream = await served.engine.speak(text, modality, settings, body.seed)
+    with told_by_fields(body):
+        stream = await served.engine.speak(text, modality, settings, body.seed)
     form = body.response_format or "wav"
     if body.stream_format == "sse":
         events = _SpeechStream(form)

@@ -16,6 +16,7 @@ from anymodal.config import ranges
 from anymodal.io.message_parts import PartReader
 from anymodal.serving.api.conversation import ConversationReader
 from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.fields import told_by_fields
 from anymodal.serving.api.job_runner import JobResult, JobRunner, Report
 from anymodal.serving.api.job_store import BackgroundJob
 from anymodal.serving.api.metrics import Metrics
@@ -27,7 +28,7 @@ from anymodal.serving.requests import ReplyRequest, ReplyStream
 from anymodal.serving.served import ModelFacts, ServedModel
 
 if TYPE_CHECKING:
-    from anymodal.serving.api.schemas import MediaBody
+    from anymodal.serving.api.schemas import Body, MediaBody
     from anymodal.serving.engine import ReplyEngine
 
 T = TypeVar("T")
@@ -159,7 +160,7 @@ def media_settings(
         modality: the only one that is made; None where the reply chooses.
 
     Raises:
-        ValueError: if no decoder takes a setting.
+        ApiError: if no decoder takes a setting.
     """
     model = served.model
     assert model is not None, "only a model that replies is asked"
@@ -170,7 +171,8 @@ def media_settings(
         elif name in ranges.MEDIA_SETTINGS and model.decoders:
             takers = [*model.decoders]  # all take it, and each tells whether the value fits
         else:
-            takers = model.modalities_with(cast(MediaSettings, {name: value}))
+            with told_by_fields(body):
+                takers = model.modalities_with(cast(MediaSettings, {name: value}))
         for taker in takers:
             by_modality.setdefault(taker, {})[name] = value
     for kind, settings in (body.sampling or {}).items():
@@ -201,11 +203,13 @@ async def all_of(
             await stream.aclose()
 
 
-async def submit_all(engine: ReplyEngine, requests: Sequence[ReplyRequest]) -> list[ReplyStream]:
-    """Submit several requests, or none of them if one is refused.
+async def submit_all(
+    engine: ReplyEngine, requests: Sequence[ReplyRequest], body: Body
+) -> list[ReplyStream]:
+    """Submit the requests of a body, or none of them if one is refused.
 
     Raises:
-        ApiError: if they are more than the engine ever has under way.
+        ApiError: if they are more than the engine ever has under way, or a field doesn't fit.
     """
     limit = engine.settings.max_requests
     if len(requests) > limit:  # else they would be told to come back, for ever
@@ -213,8 +217,9 @@ async def submit_all(engine: ReplyEngine, requests: Sequence[ReplyRequest]) -> l
         raise ApiError(400, text, param="n")
     streams: list[ReplyStream] = []
     try:
-        for each in requests:
-            streams.append(await engine.submit(each))
+        with told_by_fields(body):
+            for each in requests:
+                streams.append(await engine.submit(each))
     except BaseException:  # a cancelled task's too: else replies that nobody reads would be written
         for stream in streams:
             await stream.aclose()

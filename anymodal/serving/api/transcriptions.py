@@ -40,7 +40,7 @@ async def create_transcription(request: Request) -> Response:
     message = await asyncio.to_thread(_message, state, body, files)
     text = {**body.text_settings(), "modalities": []}
     reply = ReplyRequest([message], seed=body.seed, text=text)  # type: ignore[arg-type]
-    streams = await submit_all(engine, [reply])
+    streams = await submit_all(engine, [reply], body)
     if body.stream:
         form = _TranscriptionStream(streams[0])
         return await EventStream(served.name, streams, state.metrics, form).response(request)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
+from anymodal.chat.references import ReplyReferences
 from anymodal.media import Image, Media, Video, load
 from anymodal.serving.api.answers import answers
 from anymodal.serving.api.errors import ApiError
+from anymodal.serving.api.fields import told_by_fields
 from anymodal.serving.api.forms import Upload, form_schema, media_of, read_form
 from anymodal.serving.api.job_runner import JobResult, Report
 from anymodal.serving.api.job_store import COMPLETED, BackgroundJob, new_job_id
@@ -65,8 +68,11 @@ async def create_video(request: Request) -> Response:
         _settings(body, served, modality),
         media_references(body, served),
     )
-    engine.check(ReplyRequest(prompt, seed=seed, sampling=job.sampling))
-    await asyncio.to_thread(_save, state, job, body, files)
+    with told_by_fields(body):
+        settings = engine.check(ReplyRequest(prompt, seed=seed, sampling=job.sampling)).media
+        inputs = await asyncio.to_thread(_read_input, state, job, body, files)
+        _check_references(served, job, inputs, settings)
+    await asyncio.to_thread(_save, state, job, inputs)
     state.jobs.submit(job)
     return _answer(state, job)
 
@@ -80,7 +86,10 @@ def _settings(body: VideoBody, served: ServedModel, modality: str) -> dict[str, 
     return {**sampling, modality: {**number, **size, **length, **own}}
 
 
-def _save(state: ServerState, job: BackgroundJob, body: VideoBody, files: list[Upload]) -> None:
+def _read_input(
+    state: ServerState, job: BackgroundJob, body: VideoBody, files: list[Upload]
+) -> list[Media]:
+    """The image to begin with, if there is one."""
     media = media_of(files, Image.kind, state.settings.limits)
     if body.input_reference is not None:
         part = {"type": "image_url", "image_url": {"url": body.input_reference.image_url}}
@@ -89,10 +98,30 @@ def _save(state: ServerState, job: BackgroundJob, body: VideoBody, files: list[U
         media.append(item)
     if len(media) > 1:
         raise ApiError(400, "two input references; give one", param="input_reference")
+    if media and Image.kind not in state.find(job.model).reads:
+        text = f"the model {job.model!r} reads no images"
+        raise ApiError(400, text, param="input_reference")
+    return media
+
+
+def _check_references(
+    served: ServedModel,
+    job: BackgroundJob,
+    inputs: Sequence[Media],
+    settings: Mapping[str, Mapping[str, Any]],
+) -> None:
+    """Check what the video is made from at once, and not when the job runs.
+
+    Raises:
+        ValueError: it doesn't fit.
+    """
+    assert served.model is not None, "only models that reply make media"
+    messages = [Message("user", [*inputs, job.prompt])]
+    ReplyReferences(served.model, messages, job.made_from, points=False, settings=settings)
+
+
+def _save(state: ServerState, job: BackgroundJob, media: Sequence[Media]) -> None:
     if media:
-        if Image.kind not in state.find(job.model).reads:
-            raise ApiError(400, f"the model {job.model!r} reads no images",
-                           param="input_reference")  # fmt: skip
         state.jobs.store.save(job.id, _INPUT, media[0].encode(".png"))
     state.jobs.store.add(job)
 

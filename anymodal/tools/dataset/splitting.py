@@ -83,7 +83,9 @@ def keys_of(entry: Row, by: str | None, home: str = "") -> list[str]:
         value = entry.get(by)
         if by not in entry:
             names = ", ".join(map(repr, entry)) or "none"
-            raise ValueError(f"there is no column {by!r}, which decides the part; there are {names}")
+            raise ValueError(
+                f"there is no column {by!r}, which decides the part; there are {names}"
+            )
         if value is None or value == "":
             raise ValueError(
                 f"there is nothing in column {by!r}, which decides the part; give the row a value, "
