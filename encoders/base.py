@@ -79,6 +79,11 @@ class Encoder(Recorded, _DeviceModule, ABC):
         return ()
 
     @property
+    def seconds_read(self) -> float | None:
+        """Seconds from its start that are read of a recording; None where all of it is."""
+        return None
+
+    @property
     def layout(self) -> TokenLayout:
         """The order of its tokens, by which a projection may pool them; a sequence by default."""
         return TokenLayout()

@@ -25,6 +25,11 @@ class ClassTokenEncoder(Encoder):
         self.media = encoder.media
 
     @property
+    def seconds_read(self) -> float | None:
+        """The other encoder's."""
+        return self.encoder.seconds_read
+
+    @property
     def layout(self) -> TokenLayout:
         """The other encoder's."""
         return self.encoder.layout

@@ -23,6 +23,11 @@ class PooledEncoder(Encoder):
         self.encoder, self.width = encoder, width
         self.media = encoder.media
 
+    @property
+    def seconds_read(self) -> float | None:
+        """The other encoder's."""
+        return self.encoder.seconds_read
+
     def prepare(self, media: Media) -> Tensor:
         """The other encoder's tensor of one medium."""
         return self.encoder.prepare(media)

@@ -29,13 +29,13 @@ class PartVersion(NamedTuple):
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "0d7e6789bb1f62a2", ("anymodal.media",)),
     "anymodal.media": PartVersion(1, "fcbf5d7fc9c4d89a"),
-    "anymodal.encoders": PartVersion(1, "548ec2f0d81f0a44", ("anymodal.types",)),
-    "anymodal.encoders.imagebind": PartVersion(1, "fc35894e5bea7bd4", ("anymodal.encoders",)),
-    "anymodal.encoders.transformers": PartVersion(1, "33c39f56815e58a1", ("anymodal.encoders",)),
+    "anymodal.encoders": PartVersion(1, "4dbdd9de49fda9a9", ("anymodal.types",)),
+    "anymodal.encoders.imagebind": PartVersion(1, "7a337965be187752", ("anymodal.encoders",)),
+    "anymodal.encoders.transformers": PartVersion(1, "2f143683d85af49c", ("anymodal.encoders",)),
     "anymodal.encoders.universal": PartVersion(
-        1, "74abb48ebee89ea4", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
+        1, "27f3c4b5fc8e77c3", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
-    "anymodal.language.families": PartVersion(1, "c7f47a2544863aad", ("anymodal.encoders",)),
+    "anymodal.language.families": PartVersion(1, "192574f245076915", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
         1, "da7f680f6a39a623", ("anymodal.decoders.families", "anymodal.types")
     ),

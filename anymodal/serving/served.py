@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from anymodal.media import Media
 from anymodal.model import AnyModal
+from anymodal.serving.cut_media import CutMedium, cut_media
 from anymodal.serving.embedding_queue import EmbeddingQueue
 from anymodal.serving.engine import Engine, EngineSettings, ReplyEngine
 from anymodal.serving.errors import OutOfMemoryError
@@ -135,6 +136,16 @@ class ServedModel:
     def history_notice(self) -> str:
         """Text before a conversation whose earlier turns the model isn't shown; empty for none."""
         return "" if self.model is None else self.model.history_notice
+
+    def cut_media(self, media: Iterable[tuple[str, Media]]) -> list[CutMedium]:
+        """The recordings among media, with their places, that a reply is about in part only."""
+        assert self.model is not None, "only a model that replies reads a conversation"
+        return cut_media(self.model.readers.values(), media)
+
+    def cut_when_embedded(self, media: Iterable[tuple[str, Media]]) -> list[CutMedium]:
+        """Likewise, those whose embeddings are of the beginning alone."""
+        readers = [each for kind, each in self.encoders.items() if kind != TEXT]
+        return cut_media(readers, media)
 
     def kind_of(self, modality: str) -> str:
         """The kind of media of a modality of the model."""

@@ -317,6 +317,11 @@ class ImageBindEncoder(Encoder):
             )
         return self.view.prepare(media, self.config)
 
+    @property
+    def seconds_read(self) -> float | None:
+        """The length of an only clip; more of them are spread over a recording."""
+        return self.view.seconds_read(self.config)
+
     def forward(self, batch: Tensor) -> Features:
         """The trunk's tokens, clips in order: see `ImageBind.features`."""
         return self.model.features(self.modality, batch)

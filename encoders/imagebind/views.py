@@ -22,10 +22,23 @@ _REMEDY = "give the encoder more `clips`, which are spread over a recording"
 
 
 class View(NamedTuple):
-    """One modality's input to its trunk: the class of its media, and how they are prepared."""
+    """One modality's input to its trunk.
+
+    Attributes:
+        media: the class of its media.
+        prepare: how they are prepared.
+        seconds: how much of a recording one clip is; None for what is no recording.
+    """
 
     media: type[Media]
     prepare: Callable[[Media, TrunkConfig], Tensor]
+    seconds: Callable[[TrunkConfig], float] | None = None
+
+    def seconds_read(self, config: TrunkConfig) -> float | None:
+        """Seconds from its start that are read of a recording; None where all of it is."""
+        if self.seconds is None or getattr(config, "clips", None) != 1:
+            return None
+        return self.seconds(config)
 
 
 def _prepare_image(image: Media, c: TrunkConfig) -> Tensor:
@@ -35,9 +48,7 @@ def _prepare_image(image: Media, c: TrunkConfig) -> Tensor:
 
 def _prepare_video(video: Media, c: TrunkConfig) -> Tensor:
     assert isinstance(video, Video) and isinstance(c, VisionConfig)
-    if c.clips == 1:
-        clip_length = None if c.frame_seconds is None else c.frames * c.frame_seconds
-        warn_if_cut(video, clip_length or c.clip_seconds, _REMEDY)
+    warn_if_cut(video, VIEWS["video"].seconds_read(c), _REMEDY)
     return preprocess.video_clips(
         video.frames,
         video.fps,
@@ -52,7 +63,7 @@ def _prepare_video(video: Media, c: TrunkConfig) -> Tensor:
 
 def _prepare_audio(audio: Media, c: TrunkConfig) -> Tensor:
     assert isinstance(audio, Audio) and isinstance(c, AudioConfig)
-    _warn_if_one_clip(audio, c)
+    warn_if_cut(audio, VIEWS["audio"].seconds_read(c), _REMEDY)
     return preprocess.audio_mels(
         audio.mono().resample(c.rate).samples[0],
         rate=c.rate,
@@ -68,14 +79,20 @@ def _prepare_audio(audio: Media, c: TrunkConfig) -> Tensor:
 
 def _prepare_imu(imu: Media, c: TrunkConfig) -> Tensor:
     assert isinstance(imu, IMU) and isinstance(c, IMUConfig)
-    _warn_if_one_clip(imu, c)
+    warn_if_cut(imu, VIEWS["imu"].seconds_read(c), _REMEDY)
     readings = imu.resample(c.samples / c.clip_seconds).samples
     return preprocess.imu_windows(readings, samples=c.samples, clips=c.clips)
 
 
-def _warn_if_one_clip(recording: Audio | IMU, c: AudioConfig | IMUConfig) -> None:
-    if c.clips == 1:
-        warn_if_cut(recording, c.clip_seconds, _REMEDY)
+def _video_seconds(c: TrunkConfig) -> float:
+    assert isinstance(c, VisionConfig)
+    clip_length = None if c.frame_seconds is None else c.frames * c.frame_seconds
+    return clip_length or c.clip_seconds
+
+
+def _clip_seconds(c: TrunkConfig) -> float:
+    assert isinstance(c, AudioConfig | IMUConfig)
+    return c.clip_seconds
 
 
 def _prepare_map(field: Media, c: TrunkConfig) -> Tensor:
@@ -86,9 +103,9 @@ def _prepare_map(field: Media, c: TrunkConfig) -> Tensor:
 # No lambdas: an encoder holds its view, and is pickled with it.
 VIEWS = {
     "image": View(Image, _prepare_image),
-    "video": View(Video, _prepare_video),
-    "audio": View(Audio, _prepare_audio),
-    "imu": View(IMU, _prepare_imu),
+    "video": View(Video, _prepare_video, _video_seconds),
+    "audio": View(Audio, _prepare_audio, _clip_seconds),
+    "imu": View(IMU, _prepare_imu, _clip_seconds),
     "depth": View(Depth, _prepare_map),
     "thermal": View(Thermal, _prepare_map),
 }

@@ -13,7 +13,13 @@ from torch import Tensor
 
 from anymodal.encoders.base import Encoder
 from anymodal.encoders.missing import check_missing
-from anymodal.encoders.transformers.families import FAMILIES, TOWERS, EncoderFamily, Sizes
+from anymodal.encoders.transformers.families import (
+    FAMILIES,
+    TOWERS,
+    EncoderFamily,
+    Sizes,
+    Sounds,
+)
 from anymodal.encoders.transformers.processors import open_processor, processing_steps
 from anymodal.io.feature_cache import CacheKey
 from anymodal.io.fingerprints import hash_settings
@@ -166,6 +172,15 @@ class TransformersEncoder(Encoder):
                 blank = encoder.eval().prepare(BLANK[family.media])[None]
                 check_missing(path_or_name, encoder, model, absent, blank)
         return encoder.eval()
+
+    @property
+    def seconds_read(self) -> float | None:
+        """The model's window of a sound."""
+        prepare = self.family.prepare
+        if not isinstance(prepare, Sounds):
+            return None
+        samples = prepare.samples_read(self.processor, self.sizes)
+        return float(samples / self.processor.sampling_rate)
 
     def prepare(self, media: Media) -> Tensor:
         """The inputs that the model's own processor makes of a medium, as one float32 tensor.

@@ -108,32 +108,45 @@ def _pictures(processor: MediaProcessor, image: Media, _sizes: Sizes) -> Inputs:
     return inputs
 
 
-def _sounds(window: Callable[[MediaProcessor], int] | None = None, **settings: object) -> Prepare:
+class Sounds:
     """Samples at the processor's rate, no more of them than its window, from the start.
 
     A longer recording is cut with a warning.
+
+    Args:
+        window: the samples that a processor takes at once; None for a model without a length of
+            its own.
+        settings: of the processor's call.
     """
 
-    def prepare(processor: MediaProcessor, audio: Media, sizes: Sizes) -> Inputs:
+    def __init__(
+        self, window: Callable[[MediaProcessor], int] | None = None, **settings: object
+    ) -> None:
+        self.window, self.settings = window, settings
+
+    def samples_read(self, processor: MediaProcessor, sizes: Sizes) -> int:
+        """Samples from its start that are read of a sound."""
+        if self.window is not None:
+            return self.window(processor)
+        step = getattr(processor, "hop_length", 1)
+        return int(-(-round(sizes.seconds * processor.sampling_rate) // step) * step)
+
+    def __call__(self, processor: MediaProcessor, audio: Media, sizes: Sizes) -> Inputs:
+        """The processor's inputs of a sound."""
         assert isinstance(audio, Audio), "TransformersEncoder.prepare refuses others"
-        rate = processor.sampling_rate
+        rate, most = processor.sampling_rate, self.samples_read(processor, sizes)
         wave = audio.mono().resample(rate).samples[0]
-        arguments = dict(settings)  # a copy, since all calls share the settings
-        if window is None:  # a model without a length of its own
-            step = getattr(processor, "hop_length", 1)
-            most = -(-round(sizes.seconds * rate) // step) * step
+        arguments = dict(self.settings)  # a copy, since all calls share the settings
+        if self.window is None:
             arguments |= {"padding": "max_length", "max_length": most}
             remedy = "open the encoder with more `seconds`"
         else:
-            most = window(processor)
             remedy = "the model reads no more at once, so give it the recording in pieces"
         warn_if_cut(audio, most / rate, remedy)
         wave = wave[:most]
         wave = np.pad(wave, (0, max(0, round(SHORTEST * rate) - len(wave))))
         inputs: Inputs = processor(wave, sampling_rate=rate, return_tensors="pt", **arguments)
         return inputs
-
-    return prepare
 
 
 def _clips(processor: MediaProcessor, video: Media, sizes: Sizes) -> Inputs:
@@ -249,7 +262,7 @@ def _adapter_width(config: ModelConfig) -> int:
 def _listening(label: str, width: Callable[[ModelConfig], int]) -> EncoderFamily:
     """Wav2vec 2.0 or one of its kin."""
     return EncoderFamily(
-        label, Audio, _sounds(truncation=True, return_attention_mask=True), _waves, width
+        label, Audio, Sounds(truncation=True, return_attention_mask=True), _waves, width
     )
 
 
@@ -375,18 +388,18 @@ FAMILIES: dict[str, EncoderFamily] = {
     "clap": EncoderFamily(
         "CLAP",
         Audio,
-        _sounds(lambda processor: processor.nb_max_samples),
+        Sounds(lambda processor: processor.nb_max_samples),
         _clap,
         lambda config: int(config.audio_config.hidden_size),
         _TEXT,
     ),
     "audio-spectrogram-transformer": EncoderFamily(
-        "AST", Audio, _sounds(_ast_window), _pooling, _hidden, layout=_spectrogram_patches
+        "AST", Audio, Sounds(_ast_window), _pooling, _hidden, layout=_spectrogram_patches
     ),
     "whisper": EncoderFamily(
         "Whisper's encoder",
         Audio,
-        _sounds(lambda processor: processor.n_samples, return_attention_mask=True),
+        Sounds(lambda processor: processor.n_samples, return_attention_mask=True),
         _whisper,
         lambda config: int(config.d_model),
         ("decoder",),
@@ -408,7 +421,7 @@ FAMILIES: dict[str, EncoderFamily] = {
     "pe_audio": EncoderFamily(
         "PE audio",
         Audio,
-        _sounds(),
+        Sounds(),
         _pe_audio,
         lambda config: int(config.audio_config.hidden_size),
         (*_TEXT, "text_audio_head"),

@@ -243,6 +243,11 @@ class UniversalEncoder(Encoder):
             )
         return self.model._tokenizer(self.modality).prepare(media)
 
+    @property
+    def seconds_read(self) -> float | None:
+        """The length of an only clip; more of them are spread over a recording."""
+        return self.model._tokenizer(self.modality).seconds_read
+
     def forward(self, batch: Tensor) -> Features:
         """The trunk's tokens: see `UniversalTrunk.features`."""
         return self.model.features(self.modality, batch)

@@ -139,18 +139,26 @@ class AudioTokenizer(Tokenizer):
         self.conv = nn.Conv2d(1, trunk.width, kernel, stride)
         self.positions = nn.Parameter(torch.empty(1 + count, trunk.width))
 
+    @property
+    def clip_seconds(self) -> float:
+        """The length of a clip."""
+        return preprocess.FRAME_SECONDS + (self.mel_frames - 1) * preprocess.SHIFT_SECONDS
+
+    @property
+    def seconds_read(self) -> float | None:
+        """The length of an only clip."""
+        return self.clip_seconds if self.clips == 1 else None
+
     def prepare(self, media: Audio) -> Tensor:
         """(clips, 1, mel_bins, mel_frames)."""
-        seconds = preprocess.FRAME_SECONDS + (self.mel_frames - 1) * preprocess.SHIFT_SECONDS
-        if self.clips == 1:
-            warn_if_cut(media, seconds, _REMEDY)
+        warn_if_cut(media, self.seconds_read, _REMEDY)
         return preprocess.audio_mels(
             media.mono().resample(self.rate).samples[0],
             rate=self.rate,
             mel_bins=self.mel_bins,
             mel_frames=self.mel_frames,
             clips=self.clips,
-            clip_seconds=seconds,
+            clip_seconds=self.clip_seconds,
             mean=self.mean,
             std=self.std,
         )
@@ -192,10 +200,14 @@ class IMUTokenizer(Tokenizer):
         self.conv = nn.Conv1d(6, trunk.width, kernel, stride, bias=False)
         self.positions = nn.Parameter(torch.empty(1 + count, trunk.width))
 
+    @property
+    def seconds_read(self) -> float | None:
+        """The length of an only window."""
+        return self.seconds if self.clips == 1 else None
+
     def prepare(self, media: IMU) -> Tensor:
         """(clips, 6, samples)."""
-        if self.clips == 1:
-            warn_if_cut(media, self.seconds, _REMEDY)
+        warn_if_cut(media, self.seconds_read, _REMEDY)
         readings = media.resample(self.samples / self.seconds).samples
         return preprocess.imu_windows(readings, samples=self.samples, clips=self.clips)
 

@@ -53,6 +53,11 @@ class Tokenizer(nn.Module, ABC):
         super().__init__()
         self.register_parameter("positions", None)
 
+    @property
+    def seconds_read(self) -> float | None:
+        """Seconds from its start that are read of a recording; None where all of it is."""
+        return None
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "kind" in cls.__dict__:

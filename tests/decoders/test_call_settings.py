@@ -120,7 +120,10 @@ def test_a_chat_starts_from_the_last_picture_where_it_is_told_how_far(
             model.chat(parts, sampling=sampling, references=references)
         with pytest.raises(ValueError, match=r"strength=0.4 is about a reference"):
             reply_many(model, [parts], seeds=[1], sampling=sampling, references=references)
-    modality = dataclasses.replace(model.modalities["image"], sampling={"strength": 0.4})
+    own_sampling = model.modalities["image"].sampling
+    modality = dataclasses.replace(
+        model.modalities["image"], sampling={**own_sampling, "strength": 0.4, "steps": 5}
+    )
     assert modality.sampling["strength"] == 0.4
     with monkeypatch.context() as patch:  # the model's own is for all its media
         patch.setitem(model._modalities, "image", modality)

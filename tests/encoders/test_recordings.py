@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import logging
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -70,10 +69,8 @@ CUT = {
         for name, build in huggingface_models.FAMILIES.items()
         if name in ("clap", "audio-spectrogram-transformer", "whisper", "pe_audio", "wav2vec2")
     },
-    "imu of one trunk": lambda: SimpleNamespace(media=IMU, prepare=IMUTokenizer(TRUNK).prepare),
-    "audio of one trunk": lambda: SimpleNamespace(
-        media=Audio, prepare=AudioTokenizer(TRUNK).prepare
-    ),
+    "imu of one trunk": lambda: IMUTokenizer(TRUNK),
+    "audio of one trunk": lambda: AudioTokenizer(TRUNK),
 }
 
 
@@ -81,7 +78,7 @@ CUT = {
 def test_clips_are_spread_to_the_end(name: str, caplog: pytest.LogCaptureFixture) -> None:
     encoder = SPREAD[name]()
     one, other = (encoder.prepare(marked(encoder.media, 40.0, end)) for end in (False, True))
-    assert not torch.equal(one, other) and not caplog.records
+    assert not torch.equal(one, other) and not caplog.records and encoder.seconds_read is None
     assert one.shape == encoder.prepare(marked(encoder.media, 0.5, False)).shape
 
 
@@ -96,7 +93,7 @@ def test_what_is_left_out_is_told_once(name: str, caplog: pytest.LogCaptureFixtu
     assert len(said) == 2
     for text, seconds in zip(said, ("40.0", "44.0"), strict=True):
         assert text.startswith(f"{encoder.media.kind} of {seconds} s: its encoder reads the first")
-        assert "the rest is left out; " in text
+        assert f"the first {encoder.seconds_read:.2f} s, the rest is left out; " in text
     caplog.clear()
     encoder.prepare(marked(encoder.media, 0.3, False))
     assert not caplog.records

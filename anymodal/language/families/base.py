@@ -81,6 +81,11 @@ class MediaReader(ABC):
         return tokens if self.beside is None else tokens.chunk(2, -1)[int(is_beside)]
 
     @property
+    def seconds_read(self) -> float | None:
+        """Seconds from its start that are read of a recording; None where all of it is."""
+        return None
+
+    @property
     @abstractmethod
     def modules(self) -> Sequence[nn.Module]:
         """The parts of the model that soft tokens depend on."""

@@ -51,6 +51,12 @@ class SoundReader(MediaReader):
     def count(self, samples: int) -> int:
         """Soft tokens of a sound of so many samples."""
 
+    @property
+    def seconds_read(self) -> float | None:
+        """Seconds of the longest sound that is heard as a whole."""
+        seconds: float = self.max_samples / self.extractor.sampling_rate
+        return seconds
+
     def metadata(self) -> Mapping[str, object]:
         settings: dict[str, object] = json.loads(self.extractor.to_json_string())
         return {name: settings[name] for name in self.names if name in settings}
@@ -68,8 +74,7 @@ class SoundReader(MediaReader):
 
     def cut_samples(self, media: Any) -> Wave:
         """The same, with a warning where the rest is cut off."""
-        seconds = self.max_samples / self.extractor.sampling_rate
-        warn_if_cut(media, seconds, "cut it into pieces")
+        warn_if_cut(media, self.seconds_read, "cut it into pieces")
         return self.samples(media)
 
     def positions(self, media: Any) -> MediaPositions:

@@ -15,7 +15,12 @@ from anymodal.decoders.speech.base import ALL, PASSAGES
 from anymodal.media import Audio, Speech
 from anymodal.serving.api.answers import EVENTS, answers
 from anymodal.serving.api.choices import choices_json
-from anymodal.serving.api.conversation import RequestMessage, chat_messages, recent
+from anymodal.serving.api.conversation import (
+    RequestMessage,
+    chat_messages,
+    placed_media,
+    recent,
+)
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.logprobs import chat_logprobs
 from anymodal.serving.api.replies import (
@@ -25,6 +30,7 @@ from anymodal.serving.api.replies import (
     message_json,
     new_id,
     usage_json,
+    warnings_json,
 )
 from anymodal.serving.api.schemas import ChatBody
 from anymodal.serving.api.state import (
@@ -37,6 +43,7 @@ from anymodal.serving.api.state import (
     while_connected,
 )
 from anymodal.serving.api.streaming import EventStream, StreamFormat
+from anymodal.serving.cut_media import CutMedium
 from anymodal.serving.requests import ReplyRequest, ReplyStream
 from anymodal.serving.served import ServedModel
 from anymodal.types import Done, Event, Message, TextDelta, TokenLogprob
@@ -51,10 +58,10 @@ async def create_chat_completion(request: Request, body: ChatBody) -> Response:
     state = state_of(request)
     served, engine = await state.engine(request, body.model)
     items = chat_messages(body.messages)
-    messages = await _parse_messages(state, items)
-    messages = recent(messages, served.history_turns, served.history_notice)
+    read = await _parse_messages(state, items)
+    messages = recent(read, served.history_turns, served.history_notice)
     streams = await submit_all(engine, _requests(state, served, body, messages), body)
-    answer = _ChatAnswer(state, served, body)
+    answer = _ChatAnswer(state, served, body, served.cut_media(placed_media(items, read, messages)))
     if body.stream:
         return await answer.stream(request, streams)
     return JSONResponse(await while_connected(request, answer.full_response(streams)))
@@ -129,8 +136,10 @@ def _speech_settings(served: ServedModel, body: ChatBody) -> dict[str, Any]:
 class _ChatAnswer:
     """One answer of this endpoint."""
 
-    def __init__(self, state: ServerState, served: ServedModel, body: ChatBody) -> None:
-        self.state, self.served, self.body = state, served, body
+    def __init__(
+        self, state: ServerState, served: ServedModel, body: ChatBody, cut: Sequence[CutMedium]
+    ) -> None:
+        self.state, self.served, self.body, self.warnings = state, served, body, warnings_json(cut)
         self.id, self.created = new_id("chatcmpl"), int(time.time())
         self._enum_format = body.enum_format  # looked at for every token
         sound = body.audio.format if body.audio is not None else "wav"
@@ -140,7 +149,8 @@ class _ChatAnswer:
         """The answer as one object."""
         choices = await all_of(streams, map(self._choice, range(len(streams)), streams))
         usage = usage_json([stream.usage for stream in streams], len(streams))
-        return {**self._head("chat.completion"), "choices": choices, "usage": usage}
+        head = self._head("chat.completion")
+        return {**head, "choices": choices, "usage": usage, **self.warnings}
 
     async def _choice(self, index: int, stream: ReplyStream) -> Json:
         logprobs: list[TokenLogprob] = []
@@ -207,9 +217,11 @@ class _ChatStream(StreamFormat):
         self._writers = [DeltaWriter(answer.encoder, answer.created, kind_of) for _ in streams]
 
     def opening(self) -> list[Json]:
-        """Each choice begins with its role."""
+        """Each choice begins with its role; the first chunk has warnings."""
         delta = {"role": "assistant", "content": ""}
-        return [self.answer.chunk(index, delta) for index in range(len(self.streams))]
+        chunks = [self.answer.chunk(index, delta) for index in range(len(self.streams))]
+        chunks[0].update(self.answer.warnings)
+        return chunks
 
     def event_json(self, index: int, event: Event) -> list[Json]:
         """A delta; at the end, the reason."""

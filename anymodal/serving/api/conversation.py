@@ -99,6 +99,25 @@ class ConversationReader:
             raise ApiError(400, f"{place}: {client_text(error)}", param=place) from error
 
 
+def placed_media(
+    items: Sequence[RequestMessage], messages: Sequence[Message], shown: Sequence[Message]
+) -> list[tuple[str, Media]]:
+    """The media of messages that a model is shown, with their places in the request.
+
+    Args:
+        items: the messages as they came.
+        messages: as they were read.
+        shown: those that are left of them, see `recent`.
+    """
+    ids = {id(medium) for message in shown for medium in message.media}
+    return [
+        (item.part(index), part)
+        for item, message in zip(items, messages, strict=True)
+        for index, part in enumerate(message.content)
+        if isinstance(part, Media) and id(part) in ids
+    ]
+
+
 def recent(messages: list[Message], history_turns: int | None, notice: str = "") -> list[Message]:
     """The messages that a model is shown: as in a session, no more earlier turns than it knows.
     What stands before the first of the user's messages stays; a notice tells of what is dropped.

@@ -13,6 +13,7 @@ from torch import Tensor
 from anymodal.media import Media
 from anymodal.serving.api.answers import answers
 from anymodal.serving.api.media_schemas import EmbeddingBody
+from anymodal.serving.api.replies import warnings_json
 from anymodal.serving.api.state import (
     MOST_INPUTS,
     check_count,
@@ -37,7 +38,7 @@ async def create_embedding(request: Request, body: EmbeddingBody) -> Response:
     served = await state.open(request, body.model)
 
     def read() -> list[str | Media]:
-        return [state.reader.item(item, f"input.{place}") for place, item in enumerate(inputs)]
+        return [state.reader.item(item, _place(place)) for place, item in enumerate(inputs)]
 
     def encode(vectors: list[Tensor]) -> list[Any]:
         arrays = [vector.numpy() for vector in vectors]
@@ -53,4 +54,11 @@ async def create_embedding(request: Request, body: EmbeddingBody) -> Response:
         for index, vector in enumerate(await asyncio.to_thread(encode, vectors))
     ]
     usage = {"prompt_tokens": 0, "total_tokens": 0}  # encoders count none
-    return JSONResponse({"object": "list", "data": data, "model": served.name, "usage": usage})
+    media = [(_place(i), item) for i, item in enumerate(items) if isinstance(item, Media)]
+    warnings = warnings_json(served.cut_when_embedded(media))
+    answer = {"object": "list", "data": data, "model": served.name, "usage": usage, **warnings}
+    return JSONResponse(answer)
+
+
+def _place(index: int) -> str:
+    return f"input.{index}"

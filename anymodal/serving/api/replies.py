@@ -12,6 +12,7 @@ from anymodal.media import Media, Speech
 from anymodal.media.base import data_uri
 from anymodal.serving.api.choices import choices_json
 from anymodal.serving.api.conversation import PARTS
+from anymodal.serving.cut_media import CutMedium
 from anymodal.types import (
     Event,
     MediumDelta,
@@ -45,6 +46,11 @@ def usage_json(usages: Sequence[TokenUsage], choices: int = 1) -> Json:
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": sum(usage.cached for usage in prompts)},
     }
+
+
+def warnings_json(cut: Sequence[CutMedium]) -> Json:
+    """The field `warnings` of an answer, which is left out where there are none."""
+    return {"warnings": [each.as_json for each in cut]} if cut else {}
 
 
 class MediaEncoder:

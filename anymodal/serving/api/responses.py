@@ -13,9 +13,9 @@ from starlette.responses import JSONResponse, Response
 from anymodal.chat.settings import TextSettings
 from anymodal.media import Image
 from anymodal.serving.api.answers import EVENTS, answers
-from anymodal.serving.api.conversation import recent
+from anymodal.serving.api.conversation import placed_media, recent
 from anymodal.serving.api.logprobs import chat_logprobs
-from anymodal.serving.api.replies import Json, MediaEncoder, new_id
+from anymodal.serving.api.replies import Json, MediaEncoder, new_id, warnings_json
 from anymodal.serving.api.response_items import INPUT, messages_of
 from anymodal.serving.api.response_stream import ResponseStream
 from anymodal.serving.api.schemas import ResponseBody
@@ -29,6 +29,7 @@ from anymodal.serving.api.state import (
     while_connected,
 )
 from anymodal.serving.api.streaming import EventStream
+from anymodal.serving.cut_media import CutMedium
 from anymodal.serving.requests import ReplyRequest, ReplyStream
 from anymodal.serving.served import ServedModel
 from anymodal.types import TokenLogprob
@@ -42,8 +43,8 @@ async def create_response(request: Request, body: ResponseBody) -> Response:
     state = state_of(request)
     served, engine = await state.engine(request, body.model)
     items = messages_of(body.input, body.instructions)
-    messages = await asyncio.to_thread(state.reader.messages, items, INPUT)
-    messages = recent(messages, served.history_turns, served.history_notice)
+    read = await asyncio.to_thread(state.reader.messages, items, INPUT)
+    messages = recent(read, served.history_turns, served.history_notice)
     maker = served.makers.get(Image.kind)
     text: TextSettings = {**body.text_settings(), "modalities": [maker] if maker else []}
     reply_request = ReplyRequest(
@@ -52,7 +53,8 @@ async def create_response(request: Request, body: ResponseBody) -> Response:
         parallel_calls=body.parallel_tool_calls is not False,
     )  # fmt: skip
     streams = await submit_all(engine, [reply_request], body)
-    answer = _ResponseAnswer(state, served, body, streams[0])
+    cut = served.cut_media(placed_media(items, read, messages))
+    answer = _ResponseAnswer(state, served, body, streams[0], cut)
     if not body.stream:
         return JSONResponse(await while_connected(request, answer.full_response()))
     return await EventStream(served.name, streams, state.metrics, answer.form).response(request)
@@ -62,8 +64,14 @@ class _ResponseAnswer:
     """One answer of this endpoint."""
 
     def __init__(
-        self, state: ServerState, served: ServedModel, body: ResponseBody, stream: ReplyStream
+        self,
+        state: ServerState,
+        served: ServedModel,
+        body: ResponseBody,
+        stream: ReplyStream,
+        cut: Sequence[CutMedium],
     ) -> None:
+        self.warnings = warnings_json(cut)
         self.state, self.served, self.body, self.stream = state, served, body, stream
         self.id, self.created = new_id("resp"), int(time.time())
         self.form = ResponseStream(
@@ -106,6 +114,7 @@ class _ResponseAnswer:
             "max_output_tokens": body.max_output_tokens,
             "text": {"format": (body.text and body.text.format) or {"type": "text"}},
             "usage": self._usage() if status in ("completed", "incomplete") else None,
+            **self.warnings,
         }  # fmt: skip
 
     def _usage(self) -> dict[str, Any]:

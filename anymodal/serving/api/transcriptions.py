@@ -14,7 +14,7 @@ from anymodal.serving.api.answers import EVENTS, answers
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.forms import Upload, form_schema, media_of, read_form
 from anymodal.serving.api.media_schemas import TranscriptionBody
-from anymodal.serving.api.replies import Json
+from anymodal.serving.api.replies import Json, warnings_json
 from anymodal.serving.api.state import ServerState, state_of, submit_all, while_connected
 from anymodal.serving.api.streaming import EventStream, StreamFormat
 from anymodal.serving.requests import ReplyRequest, ReplyStream
@@ -41,13 +41,14 @@ async def create_transcription(request: Request) -> Response:
     text = {**body.text_settings(), "modalities": []}
     reply = ReplyRequest([message], seed=body.seed, text=text)  # type: ignore[arg-type]
     streams = await submit_all(engine, [reply], body)
+    warnings = warnings_json(served.cut_media([("file", medium) for medium in message.media]))
     if body.stream:
-        form = _TranscriptionStream(streams[0])
+        form = _TranscriptionStream(streams[0], warnings)
         return await EventStream(served.name, streams, state.metrics, form).response(request)
     answer = await while_connected(request, _text(state, served.name, streams[0]))
     if body.response_format == "text":
         return PlainTextResponse(answer)
-    return JSONResponse({"text": answer, "usage": _usage(streams[0].usage)})
+    return JSONResponse({"text": answer, "usage": _usage(streams[0].usage), **warnings})
 
 
 def _message(state: ServerState, body: TranscriptionBody, files: Sequence[Upload]) -> Message:
@@ -79,8 +80,8 @@ def _usage(usage: TokenUsage) -> Json:
 class _TranscriptionStream(StreamFormat):
     """Events of OpenAI's transcriptions."""
 
-    def __init__(self, stream: ReplyStream) -> None:
-        self.stream = stream
+    def __init__(self, stream: ReplyStream, warnings: Json) -> None:
+        self.stream, self.warnings = stream, warnings
 
     def event_json(self, index: int, event: Event) -> list[dict[str, Any]]:
         """A piece of text; at the end, all of it."""
@@ -88,5 +89,6 @@ class _TranscriptionStream(StreamFormat):
             return [{"type": "transcript.text.delta", "delta": event.text}]
         if isinstance(event, Done):
             text, usage = event.message.text, _usage(self.stream.usage)
-            return [{"type": "transcript.text.done", "text": text, "usage": usage}]
+            done = {"type": "transcript.text.done", "text": text, "usage": usage}
+            return [{**done, **self.warnings}]
         return []

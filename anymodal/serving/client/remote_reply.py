@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from base64 import b64decode
 from binascii import Error
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
 
+from anymodal.config.printable import printable
 from anymodal.io.message_parts import kind_of
 from anymodal.media import Limits, Media, Video
 from anymodal.media.source import write_file
@@ -29,6 +32,15 @@ from anymodal.types import (
     ToolCall,
     ToolCalled,
 )
+
+_LOG = logging.getLogger("anymodal")
+_MOST_CHARACTERS = 500
+"""Of a server's warning that is told."""
+
+
+@lru_cache(1024)  # once, however often a conversation's media are sent
+def _warn(text: str) -> None:
+    _LOG.warning("%s", printable(text, _MOST_CHARACTERS))
 
 
 @dataclass
@@ -104,6 +116,8 @@ class ReplyReader:
 
     def _chunk(self, chunk: Json) -> Iterator[Event]:
         self._usage = _usage(chunk.get("usage")) or self._usage
+        for warning in chunk.get("warnings") or []:
+            _warn(str(warning["message"]))
         for choice in chunk.get("choices") or []:
             if choice.get("index", 0) == 0:
                 yield from self._choice(choice)

@@ -85,7 +85,8 @@ class ModelTools:
             question = str(arguments.get("question") or f"What is in this {kind}?")
             text = {"max_new_tokens": int(arguments.get("max_new_tokens", 256))}
             message = await self._reply([Message("user", [medium, question])], report, text=text)
-            return [message.text]
+            cut = self.served.cut_media([(str(arguments["file"]), medium)])
+            return [message.text, *(each.text for each in cut)]
 
         return ModelTool(
             READING.get(kind, f"read_{kind}"),

@@ -141,6 +141,7 @@ export class MessageView {
       ["Time", info.seconds && `${info.seconds.toFixed(1)} s`],
       ["Tokens in", info.usage?.prompt_tokens],
       ["Tokens out", info.usage?.completion_tokens],
+      ["Warnings", info.warnings?.join("; ")],
     ].filter(([, value]) => value != null && value !== "");
     const button = h(
       "button",

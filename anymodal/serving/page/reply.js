@@ -21,6 +21,7 @@ export class ReplyWriter {
   /** Apply one chunk. */
   apply(chunk) {
     if (chunk.usage) this.message.info.usage = chunk.usage;
+    if (chunk.warnings) this.message.info.warnings = chunk.warnings.map((each) => each.message);
     const choice = chunk.choices[0];
     if (!choice) return;
     if (choice.delta.content) this.#addText(choice.delta.content);
