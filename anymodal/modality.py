@@ -102,7 +102,7 @@ class Modality:
         # Checked twice: alone, so that errors name what was given, and joined, as it is used.
         maker = self.decoder if self.decoder is not None else self.speaker
         check = ranges.check_sampling if maker is None else maker.check_settings
-        with ranges.settings_of(place):
+        with ranges.settings_errors_at(place):
             given = check(given)
             settings = check({**self.sampling, **given})
             weight = settings.get("reference_guidance")

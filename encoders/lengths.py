@@ -12,7 +12,7 @@ _SLACK = 0.05
 """Seconds beyond the end of what is read that nobody misses: a window's last frame."""
 
 
-def cut_text(media: Media, seconds: float | None) -> str | None:
+def cut_warning(media: Media, seconds: float | None) -> str | None:
     """Words about a recording that is longer than what is read from its start; None where it isn't.
 
     Args:
@@ -37,7 +37,7 @@ def warn_if_cut(recording: Audio | Video | IMU, seconds: float | None, remedy: s
         seconds: how much is read; None for all of it.
         remedy: how to read more of it, for the message.
     """
-    if (text := cut_text(recording, seconds)) is not None:
+    if (text := cut_warning(recording, seconds)) is not None:
         _warn(recording.digest(), text, remedy)
 
 

@@ -20,7 +20,7 @@ from anymodal.cli.options import (
 from anymodal.cli.process import quick_start
 from anymodal.cli.serving_options import (
     add_engine_options,
-    check_model_names,
+    check_model_paths,
     import_server,
     make_paths_absolute,
     model_sources,
@@ -65,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Answer the requests that have no result yet."""
-    check_model_names(args)
+    check_model_paths(args)
     from anymodal.serving.batch.request_file import read_requests
     from anymodal.serving.batch.result_file import ResultFile
 

@@ -130,9 +130,9 @@ def run(args: argparse.Namespace) -> int:
         return web.run(args)
     _check_text(args)
     if args.server is None:
-        from anymodal.composition.folders import check_name
+        from anymodal.composition.folders import check_model_path
 
-        check_name(args.model)  # before anything is imported for it
+        check_model_path(args.model)  # before anything is imported for it
     if args.text and args.prompts is not None:
         raise ValueError("TEXT and --prompts both say what to ask; give one of them")
     # Opened before the model is loaded, since a wrong name is an error at once.

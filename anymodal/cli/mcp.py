@@ -52,9 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until the agent, or the user, ends it."""
-    from anymodal.composition.folders import check_name
+    from anymodal.composition.folders import check_model_path
 
-    check_name(args.model)  # before anything is imported for it
+    check_model_path(args.model)  # before anything is imported for it
     try:
         with quick_start():
             from anymodal.serving.mcp.files import SharedFolder

@@ -20,7 +20,7 @@ from anymodal.cli.options import (
 from anymodal.cli.process import quick_start
 from anymodal.cli.serving_options import (
     add_engine_options,
-    check_model_names,
+    check_model_paths,
     import_server,
     model_sources,
     server_settings,
@@ -106,7 +106,7 @@ def _add_cluster_arguments(add: Callable[..., object]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until it is told to end."""
-    check_model_names(args)
+    check_model_paths(args)
     if args.ray:
         from anymodal.cli.serve_ray import run_on_ray
 

@@ -104,16 +104,16 @@ def server_settings(args: argparse.Namespace) -> ServerSettings:
     )
 
 
-def check_model_names(args: argparse.Namespace) -> None:
+def check_model_paths(args: argparse.Namespace) -> None:
     """Refuse what names no model, before anything is imported to serve it.
 
     Raises:
         ValueError: it is neither here nor a name that the hub may have.
     """
-    from anymodal.composition.folders import check_name
+    from anymodal.composition.folders import check_model_path
 
     for _, path in map(_name_and_path, args.models or [DEFAULT_MODEL]):
-        check_name(path)
+        check_model_path(path)
 
 
 def make_paths_absolute(args: argparse.Namespace) -> None:

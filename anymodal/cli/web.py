@@ -13,7 +13,7 @@ from anymodal.cli.options import limits_of, open_model
 from anymodal.cli.process import quick_start
 from anymodal.cli.serve import listen, run_server, url_of
 from anymodal.cli.serving_options import import_server
-from anymodal.composition.folders import check_name
+from anymodal.composition.folders import check_model_path
 from anymodal.config.printable import printable
 
 HOST = "127.0.0.1"
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         # By identity: --logprobs 0 asks for something.
         if not (values[name] is None or values[name] is False or values[name] == []):
             raise ValueError(f"--web opens a page, where {label} means nothing; leave one of them")
-    check_name(args.model)
+    check_model_path(args.model)
     # Before the model is loaded, since a port in use is an error at once.
     with listen(HOST, args.port) as listener:
         with quick_start():

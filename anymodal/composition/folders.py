@@ -55,7 +55,7 @@ def find(path: str | Path, revision: str | None = None, token: str | None = None
         raise CheckpointError(f"{_absent(path)}; {error}") from error
 
 
-def check_name(path: str | Path) -> None:
+def check_model_path(path: str | Path) -> None:
     """Refuse what names no model, before anything is imported for it; of the hub nothing is asked.
 
     A folder or file of encoders passes, and so does a run's.

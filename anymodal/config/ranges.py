@@ -42,7 +42,7 @@ class SettingError(ValueError):
 
 
 @contextmanager
-def settings_of(place: str) -> Iterator[None]:
+def settings_errors_at(place: str) -> Iterator[None]:
     """Let errors of settings tell what they are settings of.
 
     Raises:

@@ -29,7 +29,7 @@ class PartVersion(NamedTuple):
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "0d7e6789bb1f62a2", ("anymodal.media",)),
     "anymodal.media": PartVersion(1, "fcbf5d7fc9c4d89a"),
-    "anymodal.encoders": PartVersion(1, "4dbdd9de49fda9a9", ("anymodal.types",)),
+    "anymodal.encoders": PartVersion(1, "85c92ccf61437438", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "7a337965be187752", ("anymodal.encoders",)),
     "anymodal.encoders.transformers": PartVersion(1, "2f143683d85af49c", ("anymodal.encoders",)),
     "anymodal.encoders.universal": PartVersion(

@@ -179,7 +179,7 @@ class Admission:
         choose, media = check_settings(self.model, request.sampling, request.text)
         for name, own in media.items():
             if name in self.model.decoders:  # and isn't spoken
-                with ranges.settings_of(f"sampling of {name!r}"):
+                with ranges.settings_errors_at(f"sampling of {name!r}"):
                     self.settings.check_pixels(self.model.decoders[name], own)
         for name in (*request.forced, *(choose.modalities or ())):
             if name not in self.model.decoders:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from anymodal.encoders.lengths import cut_text
+from anymodal.encoders.lengths import cut_warning
 from anymodal.media import Media
 
 
@@ -36,7 +36,7 @@ def cut_media(readers: Iterable[Any], media: Iterable[tuple[str, Media]]) -> lis
     if not (media := list(media)):  # as mostly
         return []
     seconds = {each.media: each.seconds_read for each in readers}
-    texts = [(place, cut_text(medium, seconds.get(type(medium)))) for place, medium in media]
+    texts = [(place, cut_warning(medium, seconds.get(type(medium)))) for place, medium in media]
     return [
         CutMedium(place, f"{text}; send the part that matters, or pieces one by one")
         for place, text in texts

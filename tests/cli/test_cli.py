@@ -20,7 +20,7 @@ from anymodal.cli import demo as demo_command
 from anymodal.cli.command_line import COMMANDS
 from anymodal.cli.line_editing import HISTORY
 from anymodal.cli.terminal import log_to_terminal
-from anymodal.composition.folders import check_name
+from anymodal.composition.folders import check_model_path
 from anymodal.media import Media
 from anymodal.toybox import demo, demo_script
 from anymodal.toybox.grammar.types import MediaItem
@@ -96,9 +96,9 @@ def test_a_folder_or_a_name_that_may_hold_a_model_passes(tmp_path: Path) -> None
     (tmp_path / "encoder" / "config.json").write_text("{}")
     (tmp_path / "model.yaml").touch()
     for name in ("nano", "somebody/clip", tmp_path / "encoder", tmp_path / "model.yaml"):
-        check_name(name)
+        check_model_path(name)
     with pytest.raises(ValueError, match="neither a folder with a config.yaml"):
-        check_name(tmp_path)
+        check_model_path(tmp_path)
 
 
 @pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"eval"}))
