@@ -51,7 +51,7 @@ def _silent_copy(layer: nn.Module) -> nn.Module:
     return silent
 
 
-def main(source: str, folder: str, layers: str) -> None:
+def write_deeper(source: str, folder: str, layers: str) -> None:
     """Write a model, its adapters merged and its language model deeper, into a folder."""
     model = AnyModal.from_pretrained(source)
     model.language.merge_adapters()
@@ -60,4 +60,4 @@ def main(source: str, folder: str, layers: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    write_deeper(*sys.argv[1:])

@@ -55,7 +55,7 @@ def test_a_folder_opens_deeper(tmp_path: Path) -> None:
     nano_folder = find("nano")
     before = AnyModal.from_pretrained(nano_folder)
     count = len(before.language.model.model.layers)
-    deepening.main(str(nano_folder), str(tmp_path / "deeper"), str(2 * count))
+    deepening.write_deeper(str(nano_folder), str(tmp_path / "deeper"), str(2 * count))
     deeper = AnyModal.from_pretrained(tmp_path / "deeper")
     assert len(deeper.language.model.model.layers) == 2 * count
     before, after = (model.language for model in (before, deeper))
