@@ -79,7 +79,7 @@ def read(folder: Path) -> dict[str, Any]:
             seconds += count / record["samples_per_second"]
             step = max(step, record["step"])
     losses = [record for record in history if "loss" in record]
-    commits = list(dict.fromkeys(start["git"]["commit"][:7] for start in starts))
+    commits = list(dict.fromkeys(_commit(start) for start in starts))
     return {
         "name": folder.name,
         "started": datetime.fromisoformat(starts[0]["started"]).astimezone(UTC),
@@ -91,6 +91,11 @@ def read(folder: Path) -> dict[str, Any]:
         "sittings": len(starts),
         "commit": ", ".join(commits),
     }
+
+
+def _commit(start: dict[str, Any]) -> str:
+    """The commit that a sitting ran at; there is none outside a repository."""
+    return str(start["git"]["commit"][:7]) if start["git"] else "none"
 
 
 def listed(records: list[dict[str, Any]]) -> str:
