@@ -309,7 +309,7 @@ def test_the_command_line_offers_tools(
 ) -> None:
     monkeypatch.setattr("anymodal.cli.chat.open_model", lambda *args, **more: model)
     monkeypatch.chdir(tmp_path)
-    command = ["chat", "a", "--tool", f"{__name__}:weather", "--model", "x"]
+    command = ["chat", "a", "--tool", f"{__name__}:weather", "--model", "nano"]
     assert main([*command, "--allow-calls"]) == 0
     out = capsys.readouterr().out
     assert 'weather {"city": "Rome"}' in out and "→ Rome: sunny" in out and "It is sunny." in out

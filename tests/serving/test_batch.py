@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*options: str) -> int:
-    return cli.main(["batch", "in.jsonl", "--out", "out.jsonl", "--model", "tiny", *options])
+    return cli.main(["batch", "in.jsonl", "--out", "out.jsonl", "--model", "tiny=nano", *options])
 
 
 def rows(folder: Path) -> dict[str, Any]:

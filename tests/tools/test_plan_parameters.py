@@ -144,7 +144,7 @@ def test_each_stage_trains_what_it_would_train(tmp_path: Path, tiny: Path) -> No
         StageModule(planned, stage)
         assert sum(part.trainable for part in list_parts(planned.model, {})) == wanted, path.name
         assert not isinstance(data, str)
-    assert composing == 4
+    assert composing == 5
 
 
 @pytest.mark.extended  # slow
