@@ -51,7 +51,7 @@ def test_a_port_in_use_is_told_before_the_model_is_loaded(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        assert cli.main(["chat", "--web", "--port", str(port), "--model", "nobody/no-such-model"]) == 2
+        assert cli.main(["chat", "--web", "--port", str(port), "--model", "no/such-model"]) == 2
     error = capsys.readouterr().err
     assert f"port {port} of 127.0.0.1 can't be used" in error and "--port 0" in error
 
