@@ -136,7 +136,7 @@ def test_sampled_replies_have_the_scores_that_they_have_alone(model: AnyModal) -
     for seed, events in enumerate(run(model, work)):
         alone = scores(list(model.stream(asked[seed], seed=seed, sampling=QUICK, **how)))
         together = scores(events)
-        assert len(alone) > 3 and [each[0] for each in together] == [each[0] for each in alone]
+        assert len(alone) > 2 and [each[0] for each in together] == [each[0] for each in alone]
         for (_, one, top), (_, other, top_alone) in zip(together, alone, strict=True):
             assert one == pytest.approx(other, abs=5e-5)
             assert top == pytest.approx(top_alone, abs=5e-5)
