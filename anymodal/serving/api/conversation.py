@@ -38,7 +38,7 @@ class RequestMessage(NamedTuple):
     parts: Sequence[str] | None = None
 
     def part(self, index: int) -> str:
-        """Where a part stands in the request."""
+        """The place of a part in the request."""
         return f"{self.place}.content.{index}" if self.parts is None else self.parts[index]
 
 

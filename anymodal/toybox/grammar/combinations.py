@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from anymodal.toybox.grammar.builder import DialogueBuilder
-from anymodal.toybox.grammar.combination_follow_ups import add_follow_up
+from anymodal.toybox.grammar.combination_follow_ups import TakingOver, add_follow_up
 from anymodal.toybox.grammar.combination_words import (
     Taken,
     clause,
@@ -22,7 +22,7 @@ from anymodal.toybox.grammar.people_phrases import spoken_motion, spoken_phrase,
 from anymodal.toybox.grammar.people_requests import RULES
 from anymodal.toybox.grammar.phrases.combinations import REQUESTS
 from anymodal.toybox.grammar.rules import Rules
-from anymodal.toybox.grammar.scenes import MOVING, SceneSampler, shows_held_out
+from anymodal.toybox.grammar.scenes import MOVING, SceneSampler
 from anymodal.toybox.grammar.several import slots_noun
 from anymodal.toybox.grammar.swaps import add_swap
 from anymodal.toybox.grammar.talk import GENERATED
@@ -118,10 +118,6 @@ def _with_stated(draw: SceneSampler, text: str, stated: dict[str, str], target: 
     return text
 
 
-def _allowed(draw: SceneSampler, scene: Scene, modality: str) -> bool:
-    return draw.unseen or not shows_held_out(scene.observable(modality))
-
-
 def _words(draw: SceneSampler, takens: Sequence[Taken], target: str) -> dict[str, str]:
     """The slots of requests that what is taken fills."""
     noun = slots_noun(draw, target)
@@ -178,7 +174,7 @@ def _add_taking(
         return False  # of the sound's pace and the movement's, which one?
     stated = {} if is_thing else _state(draw, values, target, used, 0.2)
     scene = Scene(**values)
-    if not _allowed(draw, scene, target):
+    if not draw.may_show(scene, target):
         return False
     given = bool(media)
     takens = [Taken(e, item_name(builder, e, pool, given), names) for e, names in chosen]
@@ -195,7 +191,7 @@ def _add_taking(
     builder.add_media_reply([draw.media_item(scene, target)], is_edit=is_edit, source=base)
     if len(takens) == 1 and not stated and not is_thing and draw.chance(0.25):
         others = [entry for entry in others if entry != takens[0].source]
-        add_follow_up(builder, base, phrase, takens[0], others, pool)
+        add_follow_up(builder, TakingOver(base, phrase, takens[0], others, pool))
     return True
 
 
@@ -275,7 +271,7 @@ def _add_new_thing(
     used = {name for _, names in chosen for name in names}
     stated = _state(draw, values, target, used, 0.35)
     scene = Scene(**values)
-    if not _allowed(draw, scene, target):
+    if not draw.may_show(scene, target):
         return False
     given = bool(media)
     takens = [Taken(e, item_name(builder, e, pool, given), names) for e, names in chosen]

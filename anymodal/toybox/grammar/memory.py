@@ -100,7 +100,7 @@ def add_favourite_request(builder: DialogueBuilder) -> bool:
     name = draw.choice(names)
     modality = "image" if name == "color" or draw.chance(0.6) else draw.choice(GENERATED)
     scene, stated = _favourite_scene(draw, name, builder.facts[name])
-    if not draw.unseen and shows_held_out(scene.observable(modality)):
+    if not draw.may_show(scene, modality):
         return False
     text = draw.choice(FAVOURITE_REQUESTS[name])
     verb, noun = RULES[modality].expand(draw, "v"), slots_noun(draw, modality)

@@ -116,7 +116,7 @@ def _edit_two(builder: DialogueBuilder, entry: Entry, it: str) -> tuple[str, Sce
         after = scene.replace(**values)
         if scene.motion == "still" and "motion" in values:
             after = after.replace(tempo=DEFAULTS["tempo"])
-        if draw.unseen or not shows_held_out(after.observable(modality)):
+        if draw.may_show(after, modality):
             words = {s: value_words(draw, n, values[n]) for s, n in (("v", first), ("w", second))}
             text = _RULES.expand(draw, "edit_two", {**words, "it": it})
             return _with_name(draw, text.replace("\\n", "\n"), it), after
@@ -151,7 +151,7 @@ def edited_scene(
             after = scene.replace(**{name: value})
             if name == "motion" and not moving:  # what stood still had no tempo to keep
                 after = after.replace(tempo=DEFAULTS["tempo"])
-            if scenes.unseen or not shows_held_out(after.observable(modality)):
+            if scenes.may_show(after, modality):
                 return name, after
     return None
 

@@ -22,7 +22,6 @@ from anymodal.toybox.grammar.phrases.people_edits import (
     WRONG_ONE,
 )
 from anymodal.toybox.grammar.reviews import add_past_question
-from anymodal.toybox.grammar.scenes import shows_held_out
 from anymodal.toybox.grammar.talk import GENERATED
 from anymodal.toybox.grammar.types import Entry, MediaItem
 from anymodal.toybox.scene import DEFAULTS, VALUES, Scene
@@ -98,10 +97,6 @@ def _add_version(builder: DialogueBuilder, text: str, version: Entry) -> None:
     builder.add_media_reply([item], source=version)
 
 
-def _allowed(builder: DialogueBuilder, scene: Scene, modality: str) -> bool:
-    return builder.scenes.unseen or not shows_held_out(scene.observable(modality))
-
-
 def _changed(scene: Scene, values: Mapping[str, str]) -> Scene:
     """A scene with other values; what stood still had no tempo to keep."""
     if scene.motion == "still" and values.get("motion", "still") != "still":
@@ -123,7 +118,7 @@ def add_redirection(builder: DialogueBuilder) -> bool:
     name, after = edit
     value = getattr(after, name)
     meant = _changed(right.item.scene, {name: value})
-    if right.item.attributes[name] == value or not _allowed(builder, meant, right.item.modality):
+    if right.item.attributes[name] == value or not scenes.may_show(meant, right.item.modality):
         return False
     it = builder.refer(wrong)
     text = edit_text(scenes, name, wrong.item.scene, after, wrong.item.modality, it)
@@ -157,7 +152,7 @@ def add_correction(builder: DialogueBuilder) -> bool:
     }
     only_a, only_b = (_changed(scene, {n: values[n]}) for n in (a, b))
     both = _changed(scene, values)
-    if not all(_allowed(builder, each, modality) for each in (only_a, only_b, both)):
+    if not all(scenes.may_show(each, modality) for each in (only_a, only_b, both)):
         return False
     draw_both = scenes.chance(0.5)
     first, second = (both, only_a) if draw_both else (only_a, only_b)

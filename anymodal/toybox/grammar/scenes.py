@@ -62,6 +62,10 @@ class SceneSampler(Draw):
         """A message as fingers type it."""
         return type_text(self, text) if self.slips else text
 
+    def may_show(self, scene: Scene, modality: str) -> bool:
+        """Return True for a scene whose media of a modality show no held-out pair, or may."""
+        return self.unseen or not shows_held_out(scene.observable(modality))
+
     def in_split(self, scene: Scene, modalities: Collection[str]) -> bool:
         """Return True for a scene of the split, as media of these modalities show it."""
         if not self.unseen:

@@ -18,7 +18,7 @@ from anymodal.toybox.grammar.phrases.several import (
     TIMES,
 )
 from anymodal.toybox.grammar.rules import Rules, tidy
-from anymodal.toybox.grammar.scenes import SceneSampler, observable_in, shows_held_out
+from anymodal.toybox.grammar.scenes import SceneSampler, observable_in
 from anymodal.toybox.grammar.several_alike import add_like_first, add_one_thing, add_paced
 from anymodal.toybox.grammar.several_frames import add_frame, add_list
 from anymodal.toybox.grammar.several_shared import add_copies, add_values_apart, add_versions
@@ -153,9 +153,7 @@ def _add_versions(builder: DialogueBuilder) -> None:
     name = draw.choice(_VERSIONED[modality])
     scene, stated = _stated_scene(draw, modality)
     options = [
-        value
-        for value in VALUES[name]
-        if draw.unseen or not shows_held_out(scene.replace(**{name: value}).observable(modality))
+        value for value in VALUES[name] if draw.may_show(scene.replace(**{name: value}), modality)
     ]
     values = draw.shuffled(options)[: draw.choice((2, 2, 3))]
     stated = {**stated, "thing": scene.thing}

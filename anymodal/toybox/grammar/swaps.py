@@ -20,7 +20,7 @@ from anymodal.toybox.grammar.phrases.combinations import (
 )
 from anymodal.toybox.grammar.phrases.several import PLURALS
 from anymodal.toybox.grammar.rules import Rules, tidy
-from anymodal.toybox.grammar.scenes import MOVING, SceneSampler, shows_held_out
+from anymodal.toybox.grammar.scenes import MOVING, SceneSampler
 from anymodal.toybox.grammar.types import Entry, MediaItem
 from anymodal.toybox.scene import VALUES, Scene
 
@@ -42,16 +42,12 @@ def add_swap(
     items = []
     for own, other in (pair, pair[::-1]):
         scene = own.item.scene.replace(**{n: other.item.attributes[n] for n in names})
-        if not names or not _allowed(draw, scene, own.item.modality):
+        if not names or not draw.may_show(scene, own.item.modality):
             return False
         items.append(own.made_into(draw.media_item(scene, own.item.modality)))
     builder.add_typed(_swap_text(builder, pair, names, pool, bool(media)), media)
     builder.add_media_reply(items, is_edit=True)
     return True
-
-
-def _allowed(draw: SceneSampler, scene: Scene, modality: str) -> bool:
-    return draw.unseen or not shows_held_out(scene.observable(modality))
 
 
 def _swapped_names(draw: SceneSampler, a: Entry, b: Entry) -> tuple[str, ...]:
@@ -107,7 +103,7 @@ def add_edit_of_all(
     if all(s.observable(e.item.modality) == e.item.attributes
            for s, e in zip(scenes, group, strict=True)):  # fmt: skip
         return False
-    if not all(_allowed(draw, s, e.item.modality) for s, e in zip(scenes, group, strict=True)):
+    if not all(draw.may_show(s, e.item.modality) for s, e in zip(scenes, group, strict=True)):
         return False
     items = [
         entry.made_into(draw.media_item(scene, entry.item.modality))
