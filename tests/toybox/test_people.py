@@ -218,14 +218,12 @@ def test_nano_is_configured_as_its_conversations_are() -> None:
 
 def test_a_conversation_whose_beginning_is_gone_says_so() -> None:
     data = ToyboxDialogues(8, seed=1, kinds={"forgotten": 1.0}, text_only=True, max_joined=3)
-    admitted = 0
     for index in range(8):
         messages = data[index]
         assert [message.text.count(FORGOTTEN) for message in messages] == [1] + [0] * (
             len(messages) - 1
         )
-        admitted += bool(re.search(r"forgot|long|only remember", messages[-1].text))
-    assert admitted > 4  # the others ask for what can still be seen
+        assert re.search(r"forgot|long|only remember", messages[-1].text)
 
 
 def test_media_from_outside_are_rendered_and_targets_have_references() -> None:
