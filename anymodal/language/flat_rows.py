@@ -12,18 +12,17 @@ Shapes: R rows of one sequence each, T positions, D width, N flat positions, H h
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import AttentionInterface
 
+from anymodal.language.attention import attention
 from anymodal.language.costs import device_costs
 from anymodal.language.model import IGNORED, LanguageModel
 from anymodal.language.packing import Packed
@@ -33,9 +32,6 @@ from anymodal.language.signal_tokens import Signals
 
 Counts = npt.NDArray[np.int64]
 """One for each row (R,); made on the CPU, so that no device is waited for."""
-
-SHORT = 256
-"""Keys of a row whose scores may be kept: 1 kB a head for each query."""
 
 KeysAndValues = dict[nn.Module, tuple[Tensor, Tensor]]
 """Of each attention module, (R, H, T, d) both."""
@@ -110,31 +106,10 @@ class RowPass:
         self.kept[module] = key, value
         groups = query.shape[1] // key.shape[1]
         mask = self.mask(window)
-        plain = _is_fused_slow(query, key)
-        if groups > 1 and not plain:
+        if groups > 1:
             key, value = (each.repeat_interleave(groups, 1) for each in (key, value))
-        with sdpa_kernel(SDPBackend.MATH) if plain else nullcontext():
-            output = F.scaled_dot_product_attention(
-                query,
-                key,
-                value,
-                mask,
-                dropout,
-                is_causal=mask is None,
-                scale=scaling,
-                enable_gqa=plain and groups > 1,
-            )
+        output = attention(query, key, value, mask, dropout, mask is None, scaling)
         return output.transpose(1, 2).flatten(0, 1).index_select(0, self.flat)[None]
-
-
-def _is_fused_slow(query: Tensor, key: Tensor) -> bool:
-    """Return whether attention without the fused kernel is faster.
-
-    In half precision a processor's fused kernel takes most of its time on the way back. The other
-    keeps all scores, in float32, so it is for short rows alone.
-    """
-    half = query.dtype in (torch.bfloat16, torch.float16) and query.device.type == "cpu"
-    return half and key.shape[2] <= SHORT and torch.is_grad_enabled()
 
 
 _CURRENT: ContextVar[RowPass] = ContextVar("current")

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anymodal.language.attention import attention
 from anymodal.projection.base import Projection
 from anymodal.types import Features
 
@@ -176,7 +177,7 @@ class _Attention(nn.Module):
                 (self.wv, hidden),
             )
         )
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
+        mixed = attention(query, key, value, mask[:, None, None, :])
         output: Tensor = self.wo(mixed.transpose(1, 2).flatten(2))  # (B, K, W)
         return output
 
