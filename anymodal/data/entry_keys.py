@@ -173,10 +173,13 @@ def _listed_media(value: object, key: str, kind: str) -> list[OutputMedia]:
 
 
 def as_list(value: object) -> list[Any]:
-    """A value as a list: of one, or of several."""
+    """A value as a list of its own: of one, or of several.
+
+    A copy: media are taken out of it while a row is read, and a preference's row is read twice.
+    """
     if value is None:
         return []
-    return value if isinstance(value, list) else [value]
+    return [*value] if isinstance(value, list) else [value]
 
 
 def only_medium(all_supplies: Mapping[str, Supply]) -> tuple[str, Any]:

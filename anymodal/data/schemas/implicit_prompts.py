@@ -20,8 +20,8 @@ def implicit_turns(chosen: str, rejected: str) -> tuple[list[dict[str, Any]], li
     Raises:
         ValueError: if the texts have no request in common, or a transcript ends without a reply.
     """
-    if _TURN.match(chosen) and _TURN.match(rejected):
-        return _transcript(chosen), _transcript(rejected)
+    if is_transcript(chosen) and is_transcript(rejected):
+        return _with_reply(transcript_turns(chosen)), _with_reply(transcript_turns(rejected))
     pairs = zip(chosen, rejected, strict=False)
     size = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     # Back to where a word begins, in both of them.
@@ -45,13 +45,23 @@ def _is_between(chosen: str, rejected: str, size: int) -> bool:
     return all(len(text) > size and text[size].isspace() for text in (chosen, rejected))
 
 
-def _transcript(text: str) -> list[dict[str, Any]]:
+def is_transcript(text: str) -> bool:
+    """Return whether a text begins as a transcript of `Human:` and `Assistant:` does (HH-RLHF)."""
+    mark = _TURN.match(text)
+    return mark is not None and mark[1] == "Human"
+
+
+def transcript_turns(text: str) -> list[dict[str, Any]]:
+    """The turns of a transcript; the last is empty where it ends with a mark."""
     marks = [*_TURN.finditer(text)]
     ends = [*(mark.start() for mark in marks[1:]), len(text)]
-    turns = [
+    return [
         {"role": _SPEAKERS[mark[1]], "content": text[mark.end() : end].strip()}
         for mark, end in zip(marks, ends, strict=True)
     ]
+
+
+def _with_reply(turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if turns[-1]["role"] != "assistant":
         raise ValueError("a transcript ends with what Human says; end it with Assistant's reply")
     return turns

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from anymodal.data.containers import Row
-from anymodal.data.entry_keys import TURNS, is_empty, of_kinds
+from anymodal.data.entry_keys import is_empty, of_kinds
 from anymodal.data.schemas.base import take, text_of
 from anymodal.data.schemas.implicit_prompts import implicit_turns
-from anymodal.data.schemas.pairs import history_turns
+from anymodal.data.schemas.requests import asked_of, joined_turns, with_turns
 from anymodal.data.schemas.turns import normal_turns
 from anymodal.media import Media
 
-_REJECTED = ("rejected", "rejected_response", "rejected_messages")
+_WHOLE = ("rejected_messages", "rejected_conversations")
+_REJECTED = ("rejected", "rejected_response", *_WHOLE)
 _CHOSEN = "chosen"
 _INPUT_KEYS = ("{}s", "{}")
 _SCORES = ("{}_score", "score_{}", "{}_rating", "{}-rating", "{}_avg_rating")
 _MARGIN = "margin"
-_INPUT = "input"
-_REQUESTS = ("prompt", "instruction", "query", "question", _INPUT)
-"""Keys of a request; `input` goes on with another one's, and is one alone (Distilabel)."""
 _METADATA = ("{}_model", "{}-model", "model_{}")
 _NESTED = ("text", "caption")
 """Keys under which RLHF-V's rows have a whole pair; a text beside a medium is read as caption."""
@@ -82,6 +80,11 @@ def take_scores(entry: Row) -> tuple[Row, PairScores]:
     margin = None if values[_MARGIN] is None else _number(values[_MARGIN], _MARGIN)
     scores = None
     if there:
+        if missing := [key for key in there[0] if values[key] is None]:
+            other = next(key for key in there[0] if key not in missing)
+            raise ValueError(
+                f"there is {other} and no {missing[0]}; give both, or list it in ignore"
+            )
         chosen, rejected = (_number(values[key], key) for key in there[0])
         scores = chosen, rejected
         margin = chosen - rejected if margin is None else margin
@@ -199,15 +202,19 @@ def _of_replies(rest: Row, replies: Row) -> tuple[Row, Row] | None:
     }
     if rejected is None and not media:
         return None
-    first = prompt if is_empty(chosen) else joined_turns(prompt, chosen)
+    if is_empty(chosen):
+        first, asked = prompt, prompt[:-1]
+    else:
+        asked = asked_of(prompt, chosen)
+        first = joined_turns(asked, chosen)
     if not first or first[-1]["role"] != "assistant":
         raise ValueError("there is no chosen reply; end the turns with it, or give it as chosen")
     if rejected is None:
         second = first
-    elif not is_empty(replies["rejected_messages"]):
+    elif any(not is_empty(replies[key]) for key in _WHOLE):
         second = normal_turns(rejected)
     else:
-        second = joined_turns(first[:-1], rejected)
+        second = joined_turns(asked, rejected)
     return {**rest, "messages": first}, {**rest, **media, "messages": second}
 
 
@@ -216,31 +223,3 @@ def _rejected(replies: Row) -> object:
     if len(names) > 1:
         raise ValueError(f"the rejected reply stands twice, under {' and '.join(names)}")
     return replies[names[0]] if names else None
-
-
-def with_turns(rest: Row) -> tuple[Row, list[dict[str, Any]]]:
-    """A row without its request, and the turns of that."""
-    rest, values = take(rest, *TURNS, *_REQUESTS, "history")
-    turns = next((values[key] for key in TURNS if values[key] is not None), None)
-    if turns is not None:
-        return rest, normal_turns(turns)
-    prompt = values["prompt"]
-    if isinstance(prompt, list):
-        return rest, normal_turns(prompt)
-    for key in _REQUESTS:
-        if not is_empty(values[key]):
-            request = text_of(values[key], key)
-            has_input = key != _INPUT and not is_empty(values[_INPUT])
-            more = f"\n{text_of(values[_INPUT], _INPUT)}" if has_input else ""
-            asking = {"role": "user", "content": request + more}
-            return rest, [*history_turns(values["history"]), asking]
-    return rest, []
-
-
-def joined_turns(prompt: list[dict[str, Any]], reply: object) -> list[dict[str, Any]]:
-    """The turns of a request and its reply: a text, a turn, turns, or a whole conversation."""
-    if isinstance(reply, str):
-        return [*prompt, {"role": "assistant", "content": reply}]
-    turns = normal_turns(reply if isinstance(reply, list) else [reply])
-    # TRL's rows hold the whole conversation under both keys, and the request may stand beside it.
-    return turns if turns[: len(prompt)] == prompt else [*prompt, *turns]

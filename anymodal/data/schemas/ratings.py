@@ -5,7 +5,7 @@ from __future__ import annotations
 from anymodal.data.containers import Row
 from anymodal.data.entry_keys import TURNS, is_empty
 from anymodal.data.schemas.base import take
-from anymodal.data.schemas.preferences import joined_turns, with_turns
+from anymodal.data.schemas.requests import joined_turns, with_turns
 
 _COMPLETION, _LABEL, _TAG = "completion", "label", "kto_tag"
 _VALUES = {"true": True, "1": True, "false": False, "0": False}

@@ -104,6 +104,23 @@ CHOSEN, REJECTED = Message("assistant", "red"), Message("assistant", "blue")
             **{"input": "what?", "chosen": "red", "rejected": "blue", "rating": None},
             **{"chosen-rating": 5.0, "rejected-rating": 4.0, "chosen-model": "a"},
         },
+        {
+            **{"prompt": "\n\nHuman: what?\n\nAssistant:"},
+            **{"chosen": "red", "rejected": "blue"},  # HH-RLHF, divided
+        },
+        {
+            "prompt": [{"role": "user", "content": [{"type": "text", "text": "what? "}]}],
+            **{"chosen": talk("what?", "red"), "rejected": talk("what?", "blue")},
+        },
+        {
+            "prompt": "what?",
+            **{"chosen": json.dumps(talk("what?", "red")), "rejected": "blue"},
+        },
+        {"messages": talk("what?", "red"), "chosen": "red", "rejected": "blue"},
+        {
+            "conversations": talk("what?", "red"),
+            "rejected_conversations": talk("what?", "blue"),  # POVID
+        },
     ],
 )
 def test_preferences_of_texts(folder: Path, entry: dict[str, Any]) -> None:
@@ -113,6 +130,83 @@ def test_preferences_of_texts(folder: Path, entry: dict[str, Any]) -> None:
     assert sample.common == 1 and name_of_schema(entry) == "preferences"
     with pytest.raises(ValueError, match=r"has a rejected reply \((rejected|text)"):
         Conversations(write_entry(folder, entry))[0]
+
+
+SYSTEM = {"role": "system", "content": "be kind"}
+BEFORE = talk("who?", "me")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "begins"),
+    [("what?", [SYSTEM]), ([SYSTEM, *talk("what?", "")[:1]], []), ("what?", BEFORE)],
+)
+def test_a_whole_conversation_holds_its_prompt_once(
+    folder: Path, prompt: object, begins: list[Any]
+) -> None:
+    sides = {
+        "chosen": [*begins, *talk("what?", "red")],
+        "rejected": [*begins, *talk("what?", "blue")],
+    }
+    sample = Preferences(write_entry(folder, {"prompt": prompt, **sides}))[0]
+    told = [(message.role, message.text) for message in sample.chosen]
+    context = begins or [SYSTEM]
+    assert told == [(t["role"], t["content"]) for t in [*context, *talk("what?", "red")]]
+    assert sample.common == len(told) - 1, "nothing of the request is there twice"
+
+
+def test_a_reply_of_several_turns_is_rejected_from_the_request_on(folder: Path) -> None:
+    call = {"function": {"name": "look", "arguments": {}}}
+    chosen = [
+        {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "content": "it is red"},
+        {"role": "assistant", "content": "red"},
+    ]
+    entry = {"prompt": talk("what?", "")[:1], "chosen": chosen, "rejected": talk("", "blue")[1:]}
+    sample = Preferences(write_entry(folder, entry))[0]
+    assert [message.text for message in sample.rejected] == ["what?", "blue"]
+    assert len(sample.chosen) == 4 and sample.common == 1
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_both_sides_are_shown_the_media_of_a_list(folder: Path, marked: bool) -> None:
+    asked = talk("<image>what?" if marked else "what?", "")[:1]
+    replies = {"chosen": talk("", "red")[1:], "rejected": talk("", "blue")[1:]}
+    entry = {"images": ["0.png"], "prompt": asked, **replies}
+    sample = Preferences(write_entry(folder, entry))[0]
+    assert [side[0].media for side in (sample.chosen, sample.rejected)] == [[SEEN[0]]] * 2
+    assert sample.common == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        (
+            {"prompt": "who?", "chosen": talk("what?", "a"), "rejected": talk("what?", "b")},
+            "doesn't hold the prompt 'who\\?'",
+        ),
+        (
+            {"messages": talk("what?", "c"), "chosen": "a", "rejected": "b"},
+            "end with the reply 'c', and the chosen one is another",
+        ),
+        (
+            {"prompt": "what?", "chosen": "a", "rejected": "b", "chosen_score": 3},
+            "there is chosen_score and no rejected_score",
+        ),
+        (
+            {
+                "prompt": [SYSTEM, *talk("what?", "")[:1]],
+                "chosen": [{**SYSTEM, "content": "be short"}, *talk("what?", "a")],
+                "rejected": "b",
+            },
+            "different system messages",
+        ),
+    ],
+)
+def test_sides_that_contradict_their_row_are_refused(
+    folder: Path, entry: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ValueError, match=says):
+        Preferences(write_entry(folder, entry))[0]
 
 
 def test_preferences_of_media(folder: Path) -> None:
@@ -220,7 +314,10 @@ def test_history_stays_with_a_preference(folder: Path) -> None:
             "is rated lower than the rejected one, by 1; exchange them",
         ),
         (
-            {"prompt": "a", "chosen": "b", "rejected": "c", "score_chosen": "good"},
+            {
+                **{"prompt": "a", "chosen": "b", "rejected": "c"},
+                **{"score_chosen": "good", "score_rejected": 1},
+            },
             "score_chosen is 'good'; give a number",
         ),
         ({"chosen": "a", "rejected": "b"}, "there is no prompt"),
