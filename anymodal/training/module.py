@@ -73,7 +73,7 @@ class StageModule(L.LightningModule):
         self.trained_weights: dict[str, nn.Parameter] = {}
         self.throughput = Throughput(run.batch_size)
         self.means = MeanLosses(self.progress, self.throughput)
-        self.stopping = StopAndSave()
+        self.stopping = StopAndSave(run.trainer.get("max_time"))
         self.strict_loading = False  # checkpoints lack the frozen weights
 
     def configure_callbacks(self) -> list[L.Callback]:
@@ -146,9 +146,9 @@ class StageModule(L.LightningModule):
         if isinstance(norm, DTensor):
             norm = norm.full_tensor()
         waiting = self.gradients.flags(self.trained_weights, self.device)
-        stop = torch.tensor([float(self.stopping.has_signal)]).to(self.device, non_blocking=True)
+        stop = torch.tensor([float(self.stopping.is_due)]).to(self.device, non_blocking=True)
         report = self.step.end(norm, torch.cat([stop, waiting]))
-        self.stopping.any_signal = bool(report.flags[0])
+        self.stopping.any_stop = bool(report.flags[0])
         if self.progress.take(report):
             losses = {"loss": report.loss, "gradient_norm": report.norm}
             self.means.add(losses | {f"loss/{n}": v for n, v in report.figures.items()})

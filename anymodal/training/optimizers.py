@@ -13,7 +13,7 @@ from torch.optim import AdamW, Optimizer
 
 from anymodal.config import ConfigError, resolve_target
 from anymodal.training.muon import BatchedMuon
-from anymodal.training.optimizer_configuration import OptimizerConfig
+from anymodal.training.optimizer_configuration import TORCH, OptimizerConfig
 from anymodal.training.schedules import RunSchedule
 from anymodal.training.trainable import match_names
 
@@ -202,6 +202,8 @@ def _optimizer_of(
             name = settings.algorithm["_target_"]
             raise ConfigError(f"optimizer.algorithm={name} can't be built: {error}") from error
         _refuse_weight_decay(optimizer, settings)
+        if settings.algorithm["_target_"].startswith(TORCH):
+            _try_step(optimizer, settings)
         return optimizer
     first, second = settings.betas
     fused = settings.fused
@@ -218,6 +220,22 @@ def _optimizer_of(
         adjust_lr_fn="match_rms_adamw",
     )
     return MuonAdamW(muon, adamw)
+
+
+def _try_step(optimizer: Optimizer, settings: OptimizerConfig) -> None:
+    """Refuse arguments with which the first step fails, such as `capturable` on a processor."""
+    first = next(p for group in optimizer.param_groups for p in group["params"])
+    if first.device.type == "meta":
+        return
+    weight = nn.Parameter(torch.zeros(2, 2, dtype=first.dtype, device=first.device))
+    weight.grad = torch.zeros_like(weight)
+    try:
+        type(optimizer)([weight], lr=settings.lr, **settings.arguments).step()  # type: ignore[call-arg]
+    except (AssertionError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"optimizer.algorithm={settings.algorithm['_target_']} can't step with "
+            f"{settings.arguments} on {first.device.type}: {error}"
+        ) from error
 
 
 def _refuse_weight_decay(optimizer: Optimizer, settings: OptimizerConfig) -> None:

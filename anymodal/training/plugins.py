@@ -40,6 +40,7 @@ RIVALS: Mapping[type, str] = {
     lightning_callbacks.LearningRateFinder: "and a run's rates are its own; try them by "
     "`anymodal train --find-rate`",
     lightning_callbacks.StochasticWeightAveraging: _AVERAGES,
+    lightning_callbacks.Timer: "which ends a run for good; give trainer.max_time",
     lightning_callbacks.WeightAveraging: _AVERAGES,
 }
 """Lightning's callbacks that do nothing in a run, or meddle with it, and what to do instead.

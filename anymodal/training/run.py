@@ -25,6 +25,7 @@ from anymodal.training import plugins
 from anymodal.training.building import build_all, held_out_of, resolve_steps
 from anymodal.training.callbacks import MovingAverage, SaveEvery, StopAndSave
 from anymodal.training.callbacks.progress_bar import StepProgressBar
+from anymodal.training.callbacks.stopping import seconds_of
 from anymodal.training.checkpoints import AtomicCheckpointIO, read_checkpoint, resumable
 from anymodal.training.configuration import Run
 from anymodal.training.data_module import RunData
@@ -101,6 +102,7 @@ def check_trainer(run: Run) -> None:
     """Check what a run gives its trainer, building nothing."""
     plugins.check(run)
     configuration.check_arguments(L.Trainer, run.trainer, "trainer")
+    seconds_of(run.trainer.get("max_time"))
 
 
 def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
@@ -122,7 +124,7 @@ def train(path: str | Path, overrides: Iterable[str] = ()) -> Path | None:
     say(f"training {path} -> {model_folder}")
     trainer, module = fit(run)
     if _was_interrupted(trainer):
-        say(f"stopped at step {trainer.global_step} of {run.steps}; run it again to go on")
+        say(_stopped(trainer, module, run))
         return None
     if trainer.global_step < run.steps:
         say(f"a callback ended it at step {trainer.global_step} of {run.steps}")
@@ -150,8 +152,18 @@ def restored_best(run: Run) -> Path | None:
     return best if read_checkpoint(best)["monitor"] == run.validation.monitor else None
 
 
+def _stopped(trainer: L.Trainer, module: StageModule, run: Run) -> str:
+    """A line about a run that a signal, or the end of its time, stopped."""
+    time = f"trainer.max_time={run.trainer.get('max_time')} is up: "
+    why = "" if module.stopping.has_signal or not module.stopping.is_time_up else time
+    return f"{why}stopped at step {trainer.global_step} of {run.steps}; run it again to go on"
+
+
 def _was_interrupted(trainer: L.Trainer) -> bool:
-    """Return True if a signal stopped a run before its end; a user's callback ends it for good."""
+    """Return True if a signal, or the end of its time, stopped a run before its end.
+
+    A user's callback ends it for good.
+    """
     stops = [
         each.ended_run for each in cast(Any, trainer).callbacks if isinstance(each, StopAndSave)
     ]
@@ -205,9 +217,11 @@ def train_model(
         plugins.check_object(data, Samples, "data")  # type: ignore[type-abstract]
         held_out = held_out_of(run, objective, validation_data)
         L.seed_everything(run.seed, verbose=False)
-        trainer, _ = fit_objective(objective, data, run, held_out, callbacks, loggers)
+        trainer, module = fit_objective(objective, data, run, held_out, callbacks, loggers)
     if _was_interrupted(trainer):
-        raise KeyboardInterrupt
+        if module.stopping.has_signal:
+            raise KeyboardInterrupt
+        _LOG.warning("%s", _stopped(trainer, module, run))
     # Both hold only as long as the same parts stay frozen.
     objective.feature_cache = None
     objective.use_flat_rows(False)
@@ -309,6 +323,7 @@ def _trainer(
         "enable_model_summary": False,
         **trainer_arguments(run.trainer, AtomicCheckpointIO()),
         "max_steps": run.steps,
+        "max_time": None,  # `StopAndSave` stops
         "max_epochs": -1,  # the data are endless, and steps end a run
         "accumulate_grad_batches": run.accumulate_grad_batches,
         "precision": lightning_precision(run.precision),

@@ -337,6 +337,7 @@ def test_a_logger_that_lacks_something_is_told(tmp_path: Path) -> None:
         ("GradientAccumulationScheduler", {"scheduling": {0: 2}}, "give accumulate_grad_batches"),
         ("LearningRateFinder", {}, "--find-rate"),
         ("BatchSizeFinder", {}, "give batch_size"),
+        ("Timer", {"duration": "00:00:00:09"}, "give trainer.max_time"),
     ],
 )
 def test_callbacks_for_what_a_run_does_itself_are_refused(

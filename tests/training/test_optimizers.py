@@ -196,6 +196,14 @@ def test_wrong_optimizers_and_groups_are_refused(
             {"algorithm": {"_target_": "torch.optim.SGD", "foreach": True, "fused": True}},
             "SGD can't be built: `fused` and `foreach`",
         ),
+        (
+            {"algorithm": {"_target_": "torch.optim.Adam", "capturable": True}},
+            "Adam can't step with .*capturable.* on cpu: If capturable=True",
+        ),
+        (
+            {"algorithm": {"_target_": "torch.optim.SGD", "differentiable": True}},
+            "SGD can't step with .*differentiable.* on cpu: a leaf Variable",
+        ),
         ({"algorithm": "Rprop", "weight_decay": 0.1}, "weight_decay=0.1 is unknown to Rprop"),
     ],
 )

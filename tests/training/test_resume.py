@@ -17,9 +17,10 @@ from anymodal.config import ConfigError
 from anymodal.io import checkpoint
 from anymodal.model import AnyModal
 from anymodal.training.checkpoints import AtomicCheckpointIO
-from anymodal.training.run import fit, read_run, train
+from anymodal.training.run import fit, read_run, train, train_model
 from anymodal.training.run_folder import open_run
 from anymodal.training.steps import Step, StepReport
+from tests.support import composed
 from tests.support.children import exit_code, start
 from tests.support.composed import small_disk, write_model
 from tests.support.runs import TOY, assert_same, last, read_log, stages, write
@@ -201,6 +202,50 @@ def test_a_signal_while_processes_ask_each_other_is_not_lost(
     monkeypatch.setattr(Step, "end", end)
     assert train(write(tmp_path, steps=6)) is None
     assert asked == [0, 1] and last(tmp_path / "run")["global_step"] == 2
+
+
+@pytest.mark.parametrize("accumulate_grad_batches", [1, 2])
+def test_a_run_whose_time_is_up_goes_on_and_has_as_long_again(
+    tmp_path: Path, accumulate_grad_batches: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "anymodal")
+    more = {"accumulate_grad_batches": accumulate_grad_batches, "save_every": 1000}
+    train(write(tmp_path, "straight", **more))
+    data = {**TOY["data"], "slow": 0.3}
+    timed = write(
+        tmp_path, "timed", data=data, trainer={"accelerator": "cpu", "max_time": "00:00:00:01"},
+        **more,
+    )  # fmt: skip
+    steps = []
+    while train(timed) is None:
+        steps.append(last(tmp_path / "timed")["global_step"])
+        assert last(tmp_path / "timed")["batches"] == steps[-1] * accumulate_grad_batches
+        assert f"max_time=00:00:00:01 is up: stopped at step {steps[-1]} of 4" in caplog.text
+        assert not (tmp_path / "timed" / "model").exists()
+    assert steps and steps == sorted(set(steps)), "each session went on"
+    for key in ("state_dict", "optimizer_states", "batches", "global_step"):
+        assert_same(last(tmp_path / "straight")[key], last(tmp_path / "timed")[key])
+
+
+def test_a_model_that_is_trained_in_place_comes_back_when_the_time_is_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    trainer = {"accelerator": "cpu", "max_time": {"seconds": 1}, "enable_progress_bar": False}
+    toy = composed.Regression(composed.Toy())
+    before = toy.model.layer.weight.detach().clone()
+    train_model(
+        toy, composed.Numbers(slow=0.2), losses={"square": 1.0}, steps=99, batch_size=2,
+        trainer=trainer, loggers=False,
+    )  # fmt: skip
+    assert "is up: stopped at step" in caplog.text
+    assert not torch.equal(toy.model.layer.weight, before)
+
+
+@pytest.mark.parametrize("max_time", ["8 hours", "00:08:00", {"hour": 8}])
+def test_a_time_that_is_none_is_refused(tmp_path: Path, max_time: object) -> None:
+    path = write(tmp_path, trainer={"accelerator": "cpu", "max_time": max_time})
+    with pytest.raises(ConfigError, match=r"trainer\.max_time is .*; give DD:HH:MM:SS"):
+        read_run(path)
 
 
 def logged_steps(out: Path) -> bool:

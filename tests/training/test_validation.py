@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from anymodal.config import ConfigError
 from anymodal.io import checkpoint
+from anymodal.media import Image
 from anymodal.training.run import fit, read_run, train, train_model
 from anymodal.training.validation.batches import HeldOutBatches
 from anymodal.training.validation.best import check_monitor
@@ -189,6 +191,49 @@ def test_the_best_weights_are_kept_and_patience_ends_a_run(
     finished.rename(tmp_path / "gone")
     assert train(write(tmp_path, objective=rising, steps=20, validation=settings)) is not None
     assert last(tmp_path / "run")["global_step"] == 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"data": {**HELD_OUT, "count": 6}}, "validation.data changed"),
+        ({"data": {**HELD_OUT, "bad": [2]}}, "validation.data changed"),
+        ({"batches": 1}, "validation.batches changed"),
+    ],
+)
+def test_the_same_figure_of_other_data_begins_anew(
+    tmp_path: Path, changes: dict[str, Any], told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The best loss until then was 0, so that nothing that is compared with it is better."""
+    rising = {"_target_": "tests.training.test_validation.Rising"}
+    settings: dict[str, Any] = {"data": {**HELD_OUT, "count": 5}, "every": 1, "batches": 9}
+    train(write(tmp_path, objective=rising, steps=2, validation=settings))
+    path = tmp_path / "run" / "checkpoints" / "best.ckpt"
+    before = torch.load(path, weights_only=True)
+    train(write(tmp_path, objective=rising, steps=4, validation={**settings, **changes}))
+    assert f"{told}, so loss is no longer comparable" in caplog.text
+    assert torch.load(path, weights_only=True)["global_step"] > 2 >= before["global_step"]
+
+
+def test_the_same_data_elsewhere_stay_comparable(
+    parts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for number in range(5):
+            pixels = np.full((8, 8, 3), 40 * number, np.uint8)
+            Image(pixels).save(tmp_path / name / f"{number}.png")
+            (tmp_path / name / f"{number}.txt").write_text(f"grey {number}")
+    run = stages(parts, tmp_path)["perceive"]
+    settings: dict[str, Any] = {"every": 1, "samples": 0}
+    for name, steps in (("one", 1), ("two", 2)):
+        data = {"path": str(tmp_path / name)}
+        train(write(tmp_path, **run, steps=steps, validation={**settings, "data": data}))
+    assert "no longer comparable" not in caplog.text
+    pixels = np.full((8, 8, 3), 77, np.uint8)
+    Image(pixels).save(tmp_path / "two" / "4.png")
+    train(write(tmp_path, **run, steps=3, validation={**settings, "data": data}))
+    assert "validation.data changed, so loss is no longer comparable" in caplog.text
 
 
 def test_another_figure_that_decides_begins_anew(

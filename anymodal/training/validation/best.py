@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class BestWeights:
         settings: which figure decides, and when it is better.
         path: of the file.
         names: of the parameters that train.
+        measure: what the figure is measured on, by the setting that says it; called when a
+            checkpoint is written or read.
 
     Attributes:
         value: the best figure so far; None before the first.
@@ -52,8 +54,14 @@ class BestWeights:
         waiting: validations since.
     """
 
-    def __init__(self, settings: ValidationConfig, path: Path, names: list[str]) -> None:
-        self.settings, self.path, self.names = settings, path, names
+    def __init__(
+        self,
+        settings: ValidationConfig,
+        path: Path,
+        names: list[str],
+        measure: Callable[[], dict[str, str]] = dict,
+    ) -> None:
+        self.settings, self.path, self.names, self.measure = settings, path, names, measure
         self.value: float | None = None
         self.step = 0
         self.waiting = 0
@@ -128,6 +136,7 @@ class BestWeights:
             "step": self.step,
             "waiting": self.waiting,
             "decides": self._decides,
+            "measure": self.measure(),
         }
 
     @property
@@ -136,14 +145,29 @@ class BestWeights:
         return f"{self.settings.monitor}, {self.settings.mode or 'min'}"
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint; another figure than decided until then begins anew."""
+        """Go on from a checkpoint; another figure than decided until then begins anew, and so does
+        the same of other data.
+        """
         before = state.get("decides", self._decides)  # older ones don't tell
         if before != self._decides:
-            if collectives.rank() == 0:
-                _LOG.warning(
-                    "validation: the best weights until step %d were those by %s; from now on they "
-                    "are those by %s",
-                    *(state["step"], before, self._decides),
-                )
+            self._begin_anew(
+                "validation: the best weights until step %d were those by %s; from now on they "
+                "are those by %s",
+                *(state["step"], before, self._decides),
+            )
+            return
+        now = self.measure()
+        measure = state.get("measure", now)
+        if changed := [n for n in {**measure, **now} if measure.get(n) != now.get(n)]:
+            names = " and ".join(f"validation.{name}" for name in changed)
+            self._begin_anew(
+                "validation: %s changed, so %s is no longer comparable; the best weights until "
+                "step %d begin anew",
+                *(names, self.settings.monitor, state["step"]),
+            )
             return
         self.value, self.step, self.waiting = state["value"], state["step"], state["waiting"]
+
+    def _begin_anew(self, text: str, *values: object) -> None:
+        if collectives.rank() == 0:
+            _LOG.warning(text, *values)

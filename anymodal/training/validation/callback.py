@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from anymodal.training.validation.batches import HeldOutBatches
 from anymodal.training.validation.best import BEST, BestWeights, check_monitor
 from anymodal.training.validation.configuration import ValidationConfig
 from anymodal.training.validation.held_out import HeldOut
+from anymodal.training.validation.identity import measure_of
 from anymodal.training.validation.loggers import log_replies
 from anymodal.training.validation.losses import held_out_losses, validating
 from anymodal.training.validation.replies import Questions, Replies, replies_html, write_replies
@@ -66,7 +68,10 @@ class Validation(L.Callback):
         self.sources, self.questions = dict(held_out.sources), held_out.questions
         self.average = average
         self.folder = Path(run.output_dir) / "validation"
-        self.best = BestWeights(settings, Path(run.output_dir) / "checkpoints" / BEST, list(names))
+        # Once, and not before a checkpoint asks for it: samples are read for it.
+        measure = cache(lambda: measure_of(settings, held_out, run.batch_size, run.seed))
+        path = Path(run.output_dir) / "checkpoints" / BEST
+        self.best = BestWeights(settings, path, list(names), measure)
         self.cache = run.feature_cache.open("validation")
         self.failures, self.last_step = 0, -1
         self.figures: dict[str, float] = {}
