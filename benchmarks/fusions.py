@@ -78,7 +78,7 @@ WAYS: dict[str, Way] = {
         "parts": {
             "fusion": {
                 "_target_": "anymodal.fusion.GatedCrossAttention",
-                "every": 2, "num_latents": None, "heads": 4, "head_width": 64, "expansion": 1,
+                "every": 4, "num_latents": None, "heads": 4, "head_width": 64, "expansion": 1,
             },
         },
         "trainable": ["fusion.*", "language.rows"],
@@ -86,7 +86,7 @@ WAYS: dict[str, Way] = {
     "experts": {
         "label": "experts of keys, values and norms",
         "parts": {
-            "projection": soft_tokens(106),
+            "projection": soft_tokens(42),
             "fusion": {
                 "_target_": "anymodal.fusion.ModalityExperts",
                 "modules": ["*k_proj", "*v_proj", "*layernorm"], "without_last": False,

@@ -16,11 +16,13 @@ from transformers import PreTrainedTokenizerFast
 from anymodal.data.captioned import Captioned
 from anymodal.media import Image, Media, Video
 from anymodal.toybox.conditions.outside import render_outside
+from anymodal.toybox.conditions.pictures import draw_video
 from anymodal.toybox.conditions.render import draw_in_conditions, render_in_conditions
 from anymodal.toybox.grammar.captions import caption
 from anymodal.toybox.grammar.dialogues import as_text, join_dialogues, sample_dialogue
 from anymodal.toybox.grammar.types import MediaItem, ReferenceDialogue
 from anymodal.toybox.render import render_scene
+from anymodal.toybox.renderers.visual import FPS, render_video
 from anymodal.toybox.scene import OBSERVABLE, VALUES, Scene, all_scenes, sample_scene
 from anymodal.toybox.tokenizer import plain_text_normalizer, train_tokenizer
 from anymodal.types import Message, Target
@@ -107,7 +109,7 @@ class ToyboxEdits:
 
     Source and result are rendered with the same placement and ground, and differ in one attribute
     that shows, or in none: a sample in ten is to stay as it is. Clips may be made from a picture,
-    their own first frame, instead.
+    their own first frame, instead; in half of these the thing moves on from where pictures show it.
 
     Args:
         modality: of the media, `image` or `video`.
@@ -151,19 +153,25 @@ class ToyboxEdits:
 
     def __getitem__(self, index: int) -> Captioned:
         sample, seed = self.results[index], self.results.seed
-        draw, varies = np.random.default_rng((seed, index, 8)).random(2)
+        draw, varies, middle = np.random.default_rng((seed, index, 8)).random(3)
         if draw < self.plain:
             return sample
-        render = draw_in_conditions if varies < self.varied else render_scene
-        jitter = (seed, index, 1)
-        media = render(self.results.scene(index), self.modality, np.random.default_rng(jitter))
+        scene, jitter = self.results.scene(index), (seed, index, 1)
         if draw < self.plain + self.first_frames:
-            assert isinstance(media, Video)
-            reference: Media = Image(media.frames[0])
+            film = draw_video if varies < self.varied else _film
+            clip = film(scene, np.random.default_rng(jitter), middle < 0.5)
+            media: Media = clip
+            reference: Media = Image(clip.frames[0])
         else:
+            render = draw_in_conditions if varies < self.varied else render_scene
+            media = render(scene, self.modality, np.random.default_rng(jitter))
             source = self.source(index)
             reference = render(source, self.modality, np.random.default_rng(jitter))
         return Captioned(self.modality, media, sample.caption, sample.details, (reference,))
+
+
+def _film(scene: Scene, rng: np.random.Generator, from_image: bool) -> Video:
+    return Video(render_video(scene, rng, from_image=from_image), FPS)
 
 
 class ToyboxFrames:

@@ -24,7 +24,9 @@ def _minimum_jerk(t: NDArray[np.float64], seconds: float) -> NDArray[np.float64]
     return u**3 * (10 - 15 * u + 6 * u**2)
 
 
-def trajectory(motion: str, tempo: str, t: NDArray[np.float64]) -> NDArray[np.float64]:
+def trajectory(
+    motion: str, tempo: str, t: NDArray[np.float64], from_middle: bool = False
+) -> NDArray[np.float64]:
     """Position and log scale of an icon at times t.
 
     Directed motions are one minimum-jerk travel that starts at once; `shake` is a cosine sideways
@@ -32,6 +34,7 @@ def trajectory(motion: str, tempo: str, t: NDArray[np.float64]) -> NDArray[np.fl
 
     Args:
         t: seconds, shape (T,).
+        from_middle: begin in the middle, at a scale of one, instead of around it.
 
     Returns:
         Shape (T, 3): x to the right and y up, as fractions of the frame from its middle, and the
@@ -60,4 +63,5 @@ def trajectory(motion: str, tempo: str, t: NDArray[np.float64]) -> NDArray[np.fl
     elif motion != "still":
         motions = ", ".join(["still", *_DIRECTIONS, "toward", "shake", "bounce"])
         raise ValueError(f"motion={motion!r} is unknown; choose one of {motions}")
-    return positions
+    # Where they all begin is where they are at no time at all.
+    return positions - trajectory(motion, tempo, np.zeros(1)) if from_middle else positions

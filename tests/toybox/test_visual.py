@@ -189,6 +189,15 @@ def test_media_have_their_shapes_and_follow_their_seed() -> None:
         assert not np.array_equal(medium, draw(scene, np.random.default_rng(4)))
 
 
+def test_a_clip_from_an_image_begins_with_it_and_is_read_like_others() -> None:
+    for seed, scene in enumerate(MOVES):
+        frames = render_video(scene, np.random.default_rng(seed), from_image=True)
+        assert np.array_equal(frames[0], render_image(scene, np.random.default_rng(seed)))
+        told = scene.observable("video")
+        del told["size"]  # a thing ends partly outside the frame, or twice as large as it began
+        assert told.items() <= read_video(frames).items()
+
+
 def test_every_figure_stays_inside_the_frame() -> None:
     rng = np.random.default_rng(6)
     for thing in THINGS:

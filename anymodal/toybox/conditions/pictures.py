@@ -46,13 +46,17 @@ def draw_picture(scene: Scene, rng: np.random.Generator) -> Media:
     return Image(Light.draw(rng).shine(pixels))
 
 
-def draw_video(scene: Scene, rng: np.random.Generator) -> Media:
-    """Film a scene on some ground, in some style, under some light; all stay the same meanwhile."""
-    x, y = rng.uniform(-0.04, 0.04, 2)
+def draw_video(scene: Scene, rng: np.random.Generator, from_image: bool = False) -> Video:
+    """Film a scene on some ground, in some style, under some light; all stay the same meanwhile.
+
+    With `from_image` things stand where those of pictures do at first, and move on from there.
+    """
+    reach = 0.2 if from_image else 0.04
+    x, y = rng.uniform(-reach, reach, 2)
     scale = rng.uniform(0.92, 1.08)
     ground, light = draw_ground(rng), Light.draw(rng)
     look = _draw_look(rng, mirrors=False)  # a mirrored movement would be another one
-    steps = trajectory(scene.motion, scene.tempo, np.arange(NUM_FRAMES) / FPS)
+    steps = trajectory(scene.motion, scene.tempo, np.arange(NUM_FRAMES) / FPS, from_image)
     frames = []
     for dx, dy, log_scale in steps:
         jitter = Jitter(x + dx, y + dy, scale, ground)

@@ -176,15 +176,20 @@ def render_video(
     frames: int = NUM_FRAMES,
     fps: float = FPS,
     size: int = IMAGE_SIZE,
+    from_image: bool = False,
 ) -> Pixels:
     """Render a scene along its trajectory, with one jitter for all frames; frame k is at k / fps s.
+
+    With `from_image` the first frame is what `render_image` gives, and things move on from there.
 
     Returns:
         Shape (frames, size, size, 3).
     """
-    jitter = _sample_jitter(rng, size, offset=0.02, scale=0.04)
+    offset, scale = (0.08, 0.06) if from_image else (0.02, 0.04)
+    jitter = _sample_jitter(rng, size, offset=offset, scale=scale)
+    steps = trajectory(scene.motion, scene.tempo, np.arange(frames) / fps, from_image)
     images = []
-    for x, y, log_scale in trajectory(scene.motion, scene.tempo, np.arange(frames) / fps):
+    for x, y, log_scale in steps:
         frame_jitter = Jitter(jitter.x + x, jitter.y + y, jitter.scale, jitter.background)
         radius = RADIUS[scene.size] * np.exp(log_scale)
         images.append(draw_icon(scene.thing, scene.color, radius, frame_jitter))
