@@ -35,7 +35,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.encoders.universal": PartVersion(
         1, "27f3c4b5fc8e77c3", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
-    "anymodal.language.families": PartVersion(1, "192574f245076915", ("anymodal.encoders",)),
+    "anymodal.language.families": PartVersion(1, "d80fe8e1a266788e", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
         1, "da7f680f6a39a623", ("anymodal.decoders.families", "anymodal.types")
     ),

@@ -17,6 +17,7 @@ from anymodal.io.protocols import TextTokenizer
 from anymodal.language.sandbox import render_template
 from anymodal.language.sandbox_budget import BudgetError
 from anymodal.language.special_tokens import reserved_ids, special_token_texts
+from anymodal.language.template_forms import RoleForm, role_form, template_text
 from anymodal.language.template_messages import (
     ASSISTANT,
     MARKS,
@@ -28,20 +29,10 @@ from anymodal.language.template_messages import (
 from anymodal.language.template_parts import (
     Piece,
     TemplateEncoders,
-    content_parts,
     cut_text,
     lay_out_parts,
 )
 from anymodal.language.tool_calls import ToolFormat, strings_in, tool_format
-
-# For tokenizers without a template of their own: "user:\nhello</s>assistant:\n".
-PLAIN_TEMPLATE = (
-    "{{ bos_token }}"
-    "{% for message in messages %}"
-    "{{ message.role + ':\n' + message.content + eos_token }}"
-    "{% endfor %}"
-    "{% if add_generation_prompt %}{{ 'assistant:\n' }}{% endif %}"
-)
 
 REMEMBERED, LONGEST_KEPT = 4096, 1000
 """Texts and frames whose ids are kept for another epoch, and characters of the longest."""
@@ -54,8 +45,10 @@ class ChatTemplate:
     """Writes conversations in a tokenizer's own chat template, and encodes user text safely.
 
     The template is rendered around marks instead of contents and cut at the marks: only what the
-    template itself wrote is read with special tokens, contents never pass through it. Thinking is
-    off in templates that know the switch, so that training and chatting see one form.
+    template itself wrote is read with special tokens, contents never pass through it; white space
+    that it cuts off them is cut off here. Thinking is off in templates that know the switch, and
+    the last reply stands behind what a prompt ends with, so that training and chatting see one
+    form.
 
     Args:
         tokenizer: a Hugging Face tokenizer; without a template it gets `PLAIN_TEMPLATE`.
@@ -78,7 +71,7 @@ class ChatTemplate:
         as_parts: bool = False,
     ) -> None:
         self.tokenizer, self.media = tokenizer, dict(media or {})
-        self.jinja = _text_of(tokenizer.chat_template)
+        self.jinja = template_text(tokenizer.chat_template)
         if tokenizer.chat_template is None and tokenizer.eos_token is None:
             raise ValueError(
                 "the tokenizer has neither a chat template nor an end-of-sequence token, so no "
@@ -89,6 +82,8 @@ class ChatTemplate:
             "a", split_special=True
         )
         self.stops = frozenset(stops)
+        self._forms: dict[str, RoleForm] = {}
+        self._reply_openings: dict[tuple[str, ...], str] = {}
         self.takes_parts = False
         self.takes_parts = bool(self.media) and (as_parts or self._wants_parts())
         self.stops |= {self._end_of_turn()}
@@ -176,6 +171,7 @@ class ChatTemplate:
                 tool or call with a text that the tokenizer reads as a special token.
         """
         calls = calls or [()] * len(messages)
+        messages = [(role, self._form(role).trimmed(pieces)) for role, pieces in messages]
         first_role = messages[0][0] if messages else ASSISTANT
         self._check_plain([*tools, *(call_value(call) for each in calls for call in each)])
         frame = [
@@ -215,7 +211,10 @@ class ChatTemplate:
         cached = self._frames.get(key) if plain else None
         if cached is not None:
             return cached
-        head, *tails = self._frame(messages, add_generation_prompt, tools)
+        head, *tails = texts = self._frame(messages, add_generation_prompt, tools)
+        if plain and not add_generation_prompt:
+            texts[-2] += self._reply_opening([message.role for message in messages])
+            head, *tails = texts
         # A space that ends what stands before a content belongs to its first word, as its token
         # does; and a reply's opening ends without it.
         bare = [text.rstrip(" ") for text in (head, *tails[:-1])]
@@ -283,7 +282,8 @@ class ChatTemplate:
         values = [message.values(mark) for message, mark in zip(messages, marks, strict=True)]
         if self.takes_parts:
             for number, value in enumerate(values):
-                value["content"] = content_parts([""], number) if value["content"] else []
+                form = self._form(str(value["role"]))
+                value["content"] = form.content([""], number) if value["content"] else []
         remainder = self._rendered(values, add_generation_prompt, tools)
         frame = []
         for (role, has_content, _), mark in zip(messages, marks, strict=True):
@@ -327,6 +327,33 @@ class ChatTemplate:
                 f"{printable(str(error))}"
             ) from error
 
+    def _form(self, role: str) -> RoleForm:
+        """The form in which the template takes contents of a role."""
+        if role not in self._forms and role.isidentifier():
+            render = partial(self._rendered, add_generation_prompt=False, tools=())
+            self._forms[role] = role_form(role, self.takes_parts, render)
+        return self._forms.get(role, RoleForm())
+
+    def _reply_opening(self, roles: Sequence[str]) -> str:
+        """What a prompt ends with beside what stands before a conversation's last reply.
+
+        An empty thought, as a rule, which a template writes for a reply to come alone.
+        """
+        *before, last = roles
+        if last != ASSISTANT or not before:
+            return ""
+        key = tuple(roles)
+        if key not in self._reply_openings:
+            _make_room(self._reply_openings)
+            messages = [TemplateMessage(role) for role in roles]
+            self._reply_openings[key] = ""
+            with contextlib.suppress(ValueError):
+                *_, past, _ = self._frame(messages, False)
+                *_, to_come = self._frame(messages[:-1], True)
+                if to_come.startswith(past):
+                    self._reply_openings[key] = to_come[len(past) :]
+        return self._reply_openings[key]
+
     def _wants_parts(self) -> bool:
         """Return whether the template writes no content that is a text."""
         try:
@@ -347,9 +374,13 @@ class ChatTemplate:
         first, values = 0, []
         for (role, pieces), number in zip(messages, numbers, strict=True):
             value = TemplateMessage(role, True, calls[number]).values("")
-            values.append({**value, "content": content_parts(pieces, first)})
+            values.append({**value, "content": self._form(role).content(pieces, first)})
             first += len(pieces)
         text = self._rendered(values, add_generation_prompt, tools)
+        if not add_generation_prompt and not any(calls):
+            mark = f"{MARKS[0]}{first - len(messages[-1][1])}{MARKS[1]}"
+            opening = self._reply_opening([role for role, _ in messages])
+            text = text.replace(mark, opening + mark, 1)
         parts = [*cut_text(text, [pieces for _, pieces in messages], self.media)]
         encoders = TemplateEncoders(
             self.encode_text,
@@ -386,18 +417,3 @@ def _make_room(cache: dict[Any, Any]) -> None:
     """Begin anew where too much is kept."""
     if len(cache) >= REMEMBERED:
         cache.clear()
-
-
-def _text_of(template: object) -> str:
-    """A tokenizer's template; of several the one that its model talks by."""
-    if isinstance(template, Mapping):
-        template = template.get("default")
-        if template is None:
-            raise ValueError(
-                "the tokenizer has several chat templates and none is the default one; set "
-                "tokenizer.chat_template to the one that is meant"
-            )
-    if template is not None and not isinstance(template, str):
-        kind = type(template).__name__
-        raise ValueError(f"the tokenizer's chat_template is a {kind}; set it to a text in Jinja")
-    return template or PLAIN_TEMPLATE

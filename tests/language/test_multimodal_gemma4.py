@@ -16,7 +16,7 @@ from anymodal.media import Audio
 from anymodal.model import AnyModal
 from anymodal.types import Message
 from tests.support.language_kinds import make
-from tests.support.multimodal.gemma import GEMMA_SOUNDS, UNIFIED_SOUNDS, unified_patches
+from tests.support.multimodal.gemma import GEMMA_SOUNDS, NO_THOUGHT, UNIFIED_SOUNDS, unified_patches
 from tests.support.multimodal.talks import PICTURES, clip, picture, sound
 
 
@@ -34,7 +34,8 @@ def test_clips_are_read_as_by_transformers(models: dict[str, AnyModal], name: st
         f"{time} <|image>{'<|video|>' * count}<image|>" for time in ("00:00", "00:20", "00:40")
     )
     seen = f"<|image>{'<|image|>' * len(prompt.media[1].places)}<image|>"
-    text = f"<bos><|turn>user\n{shown}then{seen}?<turn|>\n<|turn>model\n"
+    text = f"<bos><|turn>user\n\n\n{shown}\n\nthen\n\n{seen}\n\n?<turn|>\n<|turn>model\n"
+    text += NO_THOUGHT if name == "gemma-4-large" else ""
     assert prompt.ids == tokenizer(text, add_special_tokens=False)["input_ids"]
     ids = torch.tensor([prompt.ids])
     kinds = (ids == model.signals.placeholder("image")).long()

@@ -17,7 +17,7 @@ from anymodal.modality import Modality
 from anymodal.model import AnyModal
 from anymodal.projection.linear import LinearProjection
 from anymodal.types import Message, SoftRun
-from tests.support.multimodal.phi import PHI_SOUNDS, SIDE, crops_of, phi_pictures
+from tests.support.multimodal.phi import PHI_PICTURES, PHI_SOUNDS, SIDE, crops_of, phi_pictures
 from tests.support.multimodal.talks import PICTURES, own_hidden, picture, sound
 from tests.support.own_encoders import Photo, PhotoColours
 
@@ -34,8 +34,9 @@ def test_crops_are_those_of_transformers(phi: AnyModal, size: tuple[int, int]) -
     prepared = reader.prepare(item)
     cut = reader.cut(*size)
     crops, masks = crops_of(item.pixels)
-    pixels = prepared[len(cut) :].view(3, cut.rows, SIDE, cut.columns, SIDE)
-    own = pixels.permute(1, 3, 0, 2, 4).flatten(0, 1)
+    canvas = torch.ones(3, cut.rows * SIDE, cut.columns * SIDE)  # white
+    canvas[:, : prepared.shape[1], : prepared.shape[2]] = prepared
+    own = canvas.view(3, cut.rows, SIDE, cut.columns, SIDE).permute(1, 3, 0, 2, 4).flatten(0, 1)
     torch.testing.assert_close(own, crops[1:])
     assert int(masks[1:].sum()) == cut.patch_rows * cut.patch_columns
     (text,), inputs = phi_pictures([item.pixels])
@@ -57,6 +58,16 @@ def test_a_picture_is_the_same_alone_and_beside_padded_ones(phi: AnyModal) -> No
         whole = embed(ids, torch.zeros(*ids.shape, phi.language.width), **inputs)[0]
         own = reader([reader.prepare(PICTURES[2])]).values[0]
         torch.testing.assert_close(own, whole[-len(own) :], rtol=1e-4, atol=1e-4)
+
+
+def test_the_shape_of_what_is_prepared_tells_the_cut(phi: AnyModal) -> None:
+    reader = CropReader(phi.language.model, {**PICTURE_DEFAULTS, **PHI_PICTURES}, "<|image|>")
+    sizes = ((height, width) for height in range(12, 700, 57) for width in range(12, 700, 43))
+    for size in sizes:
+        if max(size) > 8 * min(size):
+            continue
+        cut, told = reader.cut(*size), reader.cut_of(reader.prepare(picture(*size)))
+        assert told._replace(height=cut.height, width=cut.width) == cut
 
 
 def test_a_picture_has_the_published_number_of_soft_tokens(phi: AnyModal) -> None:

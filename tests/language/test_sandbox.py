@@ -12,9 +12,10 @@ import pytest
 from jinja2.exceptions import TemplateError
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from anymodal.language.chat_template import PLAIN_TEMPLATE, ChatTemplate
+from anymodal.language.chat_template import ChatTemplate
 from anymodal.language.sandbox import render_template
 from anymodal.language.sandbox_budget import MAX_TEMPLATE, BudgetError
+from anymodal.language.template_forms import PLAIN_TEMPLATE
 from tests.support.composed import small_tokenizer
 
 TALK = [

@@ -32,7 +32,10 @@ TALKS = [
 
 @pytest.mark.parametrize(
     "name",
-    ["qwen2.5-omni", "llama-3.2-vision", "gemma-4-small", "gemma-4-unified", "idefics3", "smolvlm"],
+    [
+        *("qwen2.5-omni", "llama-3.2-vision", "gemma-4-small", "gemma-4-unified"),
+        *("idefics3", "smolvlm", "phi-4-multimodal"),
+    ],
 )
 def test_what_a_backbone_reads_is_planned(name: str, tmp_path: Path) -> None:
     MULTIMODAL_MODELS[name].write(tmp_path)

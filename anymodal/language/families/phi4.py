@@ -54,7 +54,10 @@ MINUTES = 30
 
 
 class Cut(NamedTuple):
-    """A picture's cut: rows and columns of crops, its size within them, and its patches."""
+    """A picture's cut: rows and columns of crops, its size within them, and its patches.
+
+    The size of a prepared one is a little larger, whole patches.
+    """
 
     rows: int
     columns: int
@@ -65,7 +68,7 @@ class Cut(NamedTuple):
 
 
 class CropReader(MediaReader):
-    """Reads pictures. What is prepared has the cut's numbers before the pixels.
+    """Reads pictures. The shape of what is prepared tells the cut, so that a plan knows it too.
 
     Args:
         model: the language model.
@@ -81,6 +84,9 @@ class CropReader(MediaReader):
         self.side = int(settings["size"]["height"])
         self.patch = int(settings["patch_size"])
         self.grid = self.side // self.patch  # patches of a crop along each side
+        self.white = prepare_pixels(
+            np.full((1, 1, 1, 3), 255, np.uint8), (1, 1), {**settings, "do_resize": True}
+        )[0]  # (3, 1, 1)
         # Without padding in a batch, transformers' attention of the tower takes this for True, and
         # no patch would see a later one; in the published model's, all see each other.
         parts: list[Any] = [*self.modules[0].modules()]
@@ -158,25 +164,36 @@ class CropReader(MediaReader):
         cut = self.cut(*media.pixels.shape[:2])
         settings = {**self.settings, "do_resize": True, "resample": BILINEAR}
         pixels = prepare_pixels(media.pixels[None], (cut.height, cut.width), settings)[0]
-        white = prepare_pixels(np.full((1, 1, 1, 3), 255, np.uint8), (1, 1), settings)[0]
-        padded = white.repeat(1, cut.rows * self.side, cut.columns * self.side)
-        padded[:, : cut.height, : cut.width] = pixels
-        return torch.cat([torch.tensor(cut, dtype=torch.float32), padded.flatten()])
+        # Patches that are white alone are left out; no crop is all of such, or fewer crops would
+        # have been nearer to the picture's shape.
+        return self._on_white(pixels, [n * self.patch for n in (cut.patch_rows, cut.patch_columns)])
+
+    def cut_of(self, pixels: Tensor) -> Cut:
+        """The cut of a prepared picture (3, h, w)."""
+        height, width = pixels.shape[1:]
+        rows, columns = -(-height // self.side), -(-width // self.side)
+        return Cut(rows, columns, height, width, height // self.patch, width // self.patch)
+
+    def _on_white(self, pixels: Tensor, sides: Sequence[int]) -> Tensor:
+        """Pixels (3, h, w) in the corner of a white picture of such a height and width."""
+        padded = self.white.to(pixels).repeat(1, *sides)
+        padded[:, : pixels.shape[1], : pixels.shape[2]] = pixels
+        return padded
 
     def collate(self, prepared: Sequence[Tensor]) -> list[Tensor]:
-        """Prepared items on the tower's device; numbers are exact in float32 alone."""
+        """Prepared items on the tower's device, in whose precision the whole isn't resized."""
         return [each.to(self.device) for each in prepared]
 
     def read(self, batch: Sequence[Tensor]) -> Sequence[Tensor]:
-        numbers = len(Cut._fields)
-        return [self._read(Cut(*map(int, each[:numbers])), each[numbers:]) for each in batch]
+        return [self._read(self.cut_of(each), each) for each in batch]
 
     def _read(self, cut: Cut, pixels: Tensor) -> Tensor:
         """Soft tokens (K, D) of a picture, by the model's own module."""
         (module,), config = self.modules, self.model.config
         side, grid, device = self.side, self.grid, pixels.device
         dtype = next(module.parameters()).dtype
-        parts = pixels.view(3, cut.rows, side, cut.columns, side)
+        canvas = self._on_white(pixels, (cut.rows * side, cut.columns * side))
+        parts = canvas.view(3, cut.rows, side, cut.columns, side)
         mode = "bilinear" if self.settings["resample"] == BILINEAR else "bicubic"
         whole = F.interpolate(parts.reshape(1, 3, cut.rows * side, -1), (side, side), mode=mode)
         crops = torch.cat([whole, parts.permute(1, 3, 0, 2, 4).flatten(0, 1)])

@@ -59,30 +59,53 @@ GEMMA_SOUNDS = {
     "feature_extractor_type": "Gemma4AudioFeatureExtractor",
     **{"feature_size": 8, "sampling_rate": 16_000, "frame_length_ms": 20, "hop_length_ms": 10},
 }
+# In the style of the published ones: contents are trimmed, the system's is taken as a text alone,
+# thoughts are taken out of replies, and lines' ends stand around what is seen.
 GEMMA_4 = (
-    "{{ bos_token }}{% for m in messages %}"
-    "<|turn>{{ 'model' if m.role == 'assistant' else m.role }}\n"
-    "{% if m.content is string %}{{ m.content | trim }}{% else %}"
-    "{% for item in m.content %}{% if item.type == 'text' %}{{ item.text | trim }}"
-    "{% else %}{{ '<|' + item.type + '|>' }}{% endif %}{% endfor %}{% endif %}"
-    "<turn|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|turn>model\n{% endif %}"
+    "{%- macro spoken(text) -%}{%- set kept = namespace(text='') -%}"
+    "{%- for piece in text.split('<channel|>') -%}"
+    "{%- set kept.text = kept.text + piece.split('<|channel>')[0] -%}{%- endfor -%}"
+    "{{- kept.text | trim -}}{%- endmacro -%}"
+    "{%- set state = namespace(talk=messages) -%}{{ bos_token }}"
+    "{%- if enable_thinking | default(false) or tools or messages[0].role == 'system' -%}"
+    "{{- '<|turn>system\n' -}}"
+    "{%- if messages[0].role == 'system' -%}"
+    "{{- messages[0].content | trim -}}{%- set state.talk = messages[1:] -%}{%- endif -%}"
+    "{{- '<turn|>\n' -}}{%- endif -%}"
+    "{%- for m in state.talk -%}"
+    "{%- set role = 'model' if m.role == 'assistant' else m.role -%}{{- '<|turn>' + role + '\n' -}}"
+    "{%- if m.content is string -%}"
+    "{{- spoken(m.content) if role == 'model' else m.content | trim -}}"
+    "{%- else -%}{%- for item in m.content -%}"
+    "{%- if item.type == 'text' -%}"
+    "{{- spoken(item.text) if role == 'model' else item.text | trim -}}"
+    "{%- elif item.type == 'audio' -%}{{- '<|audio|>' -}}"
+    "{%- else -%}{{- '\n\n<|' + item.type + '|>\n\n' -}}{%- endif -%}"
+    "{%- endfor -%}{%- endif -%}{{- '<turn|>\n' -}}{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- '<|turn>model\n' -}}THOUGHT{%- endif -%}"
 )
+NO_THOUGHT = "<|channel>thought\n<channel|>"
+"""Of the large models' template, where thinking is off: the end of a prompt."""
 MARKS_4 = [
     *("<|turn>", "<turn|>", "<|image>", "<image|>", "<|image|>", "<|video|>"),
-    *("<|audio>", "<audio|>", "<|audio|>"),
+    *("<|audio>", "<audio|>", "<|audio|>", "<|channel>", "<channel|>"),
 ]
 
 
-def _gemma_4_tokenizer() -> Any:
+def _gemma_4_tokenizer(thought: str = "") -> Any:
     return on_pieces(
         hf.GemmaTokenizer,
         ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>", *MARKS_4),
-        ("00:00 01:23 a\n",),
+        ("00:00 01:23 a\n\n\nthought\n",),
         eos_token="<turn|>",
         extra_special_tokens=MARKS_4,
-        chat_template=GEMMA_4,
+        chat_template=GEMMA_4.replace("THOUGHT", thought),
     )
+
+
+def _large_tokenizer() -> Any:
+    off = "{%- if not enable_thinking | default(false) -%}{{- '" + NO_THOUGHT + "' -}}{%- endif -%}"
+    return _gemma_4_tokenizer(off.replace("\n", "\\n"))
 
 
 def _gemma_4_ids(tokenizer: Any) -> dict[str, int]:
@@ -201,7 +224,7 @@ GEMMA_MODELS: dict[str, MultimodalModel] = {
     "gemma-4-large": MultimodalModel(
         "Gemma 4: 26B, 31B",
         hf.Gemma4ForConditionalGeneration,
-        _gemma_4_tokenizer,
+        _large_tokenizer,
         {
             **TEXT_4,
             **{"hidden_size_per_layer_input": 0, "use_bidirectional_attention": "vision"},
@@ -220,7 +243,7 @@ GEMMA_MODELS: dict[str, MultimodalModel] = {
     "gemma-4-unified": MultimodalModel(
         "Gemma 4: 12B, without towers",
         hf.Gemma4UnifiedForConditionalGeneration,
-        _gemma_4_tokenizer,
+        _large_tokenizer,
         {**TEXT_4, "use_bidirectional_attention": "vision"},
         {
             **{"patch_size": 4, "pooling_kernel_size": 2, "mm_embed_dim": 32},

@@ -23,13 +23,17 @@ PHI_PICTURES = {
     "dynamic_hd": 8,
 }
 PHI_SOUNDS = {"feature_size": 8, "sampling_rate": 16_000}
+# In the style of the published one: a text or parts, and the end of the whole text where no reply
+# is to come.
 PHI = (
-    "{% for m in messages %}<|{{ m.role }}|>"
+    "{% for m in messages %}{{ '<|' + m.role + '|>' }}"
     "{% if m.content is string %}{{ m.content }}{% else %}"
     "{% for part in m.content %}"
-    "{% if part.type == 'image' %}<|image|>{% elif part.type == 'audio' %}<|audio|>"
-    "{% else %}{{ part.text }}{% endif %}{% endfor %}{% endif %}<|end|>{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    "{% if part.type == 'image' %}{{ '<|image|>' }}{% elif part.type == 'audio' %}<|audio|>"
+    "{% elif part.type == 'text' %}{{ part.text }}{% endif %}{% endfor %}{% endif %}"
+    "{% if m.role == 'system' and 'tools' in m and m.tools is not none %}"
+    "{{ '<|tool|>' + m.tools + '<|/tool|>' }}{% endif %}{{ '<|end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% else %}{{ eos_token }}{% endif %}"
 )
 
 
@@ -37,9 +41,11 @@ def _tokenizer() -> Any:
     return on_bytes(
         hf.GPT2Tokenizer,
         bos_token="<|endoftext|>",
-        eos_token="<|end|>",
+        eos_token="<|endoftext|>",
         unk_token="<|endoftext|>",
-        extra_special_tokens=["<|user|>", "<|assistant|>", "<|system|>", "<|image|>", "<|audio|>"],
+        extra_special_tokens=[
+            *("<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<|image|>", "<|audio|>")
+        ],
         chat_template=PHI,
     )
 
