@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import json
 import threading
 from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from anymodal.chat.tools import Tool, ToolParts
+from anymodal.chat.tool_results import ToolParts
+from anymodal.chat.tool_values import ToolError
+from anymodal.chat.tools import Tool
+from anymodal.config import suggest
 from anymodal.media import Media, MediaError
 
 ResultT = TypeVar("ResultT")
+MOST_EVENT_BYTES = 64 * 2**20
+"""The largest message that is taken over HTTP."""
 
 
 class McpTools:
@@ -26,9 +33,12 @@ class McpTools:
             output speak the protocol.
         timeout: seconds that connecting may take.
         env: variables of the environment that the command gets beside the package's few.
+        headers: of requests to an address, such as `{"Authorization": "Bearer …"}`.
+        names: of the tools that are offered; None offers all.
+        prefix: put before the tools' names, so that two servers may have tools of one name.
 
     Raises:
-        ValueError: if the package `mcp` isn't there.
+        ValueError: if the package `mcp` isn't there, or an argument is of the other kind of server.
     """
 
     def __init__(
@@ -36,6 +46,10 @@ class McpTools:
         server: str | Sequence[str],
         timeout: float = 60.0,
         env: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        names: Sequence[str] | None = None,
+        prefix: str = "",
     ) -> None:
         try:
             import mcp
@@ -43,9 +57,18 @@ class McpTools:
             raise ValueError(
                 f"tools of an MCP server need the package mcp ({error}): pip install anymodal[mcp]"
             ) from error
+        self.headers, self.names, self.prefix = dict(headers or {}), names, prefix
         if isinstance(server, str):
+            if env is not None:
+                raise ValueError("env is of a command, and the server is an address; give headers")
+            if "://" not in server:
+                raise ValueError(
+                    f"{server!r} is no address; give one with http://, or a command as a list"
+                )
             self._server: Any = server
         else:
+            if headers:
+                raise ValueError("headers are of an address, and the server is a command; give env")
             command, *arguments = server
             self._server = mcp.StdioServerParameters(
                 command=command, args=arguments, env=None if env is None else dict(env)
@@ -113,16 +136,41 @@ class McpTools:
     async def _stay_connected(self) -> None:
         import mcp
 
-        async with mcp.Client(self._server) as client:
-            self._client = client
-            cursor = None
+        async with contextlib.AsyncExitStack() as stack:
+            client = mcp.Client(await self._transport(stack))
+            self._client = await stack.enter_async_context(client)
+            described, cursor = list[Any](), None
             while True:
-                page = await client.list_tools(cursor=cursor)
-                self._tools += [self._tool(each) for each in page.tools]
+                page = await self._client.list_tools(cursor=cursor)
+                described += page.tools
                 if not (cursor := page.next_cursor):
                     break
+            self._tools = [self._tool(each) for each in self._offered(described)]
             self._is_open.set()
             await self._stop.wait()
+
+    async def _transport(self, stack: contextlib.AsyncExitStack) -> Any:
+        """A command as it is, or the connection to an address."""
+        if not isinstance(self._server, str):
+            return self._server
+        from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
+
+        http = await stack.enter_async_context(create_mcp_http_client(headers=self.headers))
+        # Media travel in one event, and the package's own limit is 1 MiB.
+        return streamable_http_client(
+            self._server, http_client=http, max_sse_event_size=MOST_EVENT_BYTES
+        )
+
+    def _offered(self, described: Sequence[Any]) -> list[Any]:
+        by_name = {each.name: each for each in described}
+        if self.names is None:
+            return [*described]
+        for name in self.names:
+            if name not in by_name:
+                raise ValueError(
+                    f"it has no tool {name!r}{suggest(name, by_name)}; it has {', '.join(by_name)}"
+                )
+        return [by_name[name] for name in self.names]
 
     def _tool(self, described: Any) -> Tool:
         name = described.name
@@ -131,7 +179,7 @@ class McpTools:
             return self._wait(self._call(name, arguments))
 
         function = {
-            "name": name,
+            "name": f"{self.prefix}{name}",
             "description": described.description or "",
             "parameters": dict(described.input_schema),
         }
@@ -141,7 +189,9 @@ class McpTools:
         result = await self._client.call_tool(name, dict(arguments))
         parts = ToolParts(part for block in result.content for part in _parts(block))
         if result.is_error:
-            raise RuntimeError(" ".join(part for part in parts if isinstance(part, str)))
+            raise ToolError(f"failed: {' '.join(part for part in parts if isinstance(part, str))}")
+        if not parts and result.structured_content is not None:
+            parts.append(json.dumps(result.structured_content, ensure_ascii=False))
         return parts
 
     def _wait(self, work: Coroutine[Any, Any, ResultT]) -> ResultT:

@@ -21,7 +21,8 @@ def answer_with_tools(
 
     The last message has the ones before it in `Message.steps`. Where a reply still calls tools
     after a call was refused for their number, the turn ends there, with `tool_calls` as its
-    reason.
+    reason. So it does where a reply calls a tool that the caller runs; none of that reply's calls
+    has run then.
 
     Args:
         answer: answers messages once.
@@ -34,7 +35,7 @@ def answer_with_tools(
     while True:
         reply = yield from _answer_once(answer, [*messages, *steps], num_media)
         calls = [part for part in reply.content if isinstance(part, ToolCall)]
-        if not calls or is_exhausted:
+        if not calls or is_exhausted or any(map(toolbox.is_left, calls)):
             yield Done(dataclasses.replace(reply, steps=tuple(steps)))
             return
         num_media += len(reply.media)

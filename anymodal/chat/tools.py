@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-import json
-import os
 import threading
 import time
-import types
-import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast, runtime_checkable
 
+from anymodal.chat.tool_arguments import arguments_of, check_arguments_schema, python_arguments
+from anymodal.chat.tool_functions import function_definition
+from anymodal.chat.tool_results import result_parts
+from anymodal.chat.tool_values import ArgumentType, ToolError
 from anymodal.config import suggest
 from anymodal.language.template_messages import ToolDefinition
-from anymodal.media import Limits, Media
-from anymodal.media.objects import is_pillow, load_object
+from anymodal.media import Media
 from anymodal.types import Message, ToolCall, ToolFinished
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "integer": (int,),
-    "number": (int, float),
-    "boolean": (bool,),
-    "array": (list,),
-    "object": (dict,),
-    "null": (type(None),),
-}
-
-
-class ToolParts(list[str | Media]):
-    """A tool's result that is parts of a message already."""
-
-
-class ToolError(Exception):
-    """A call that was refused or failed, in words for the model and the caller."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +27,17 @@ class Tool:
     Args:
         definition: as OpenAI's API has it, `{"type": "function", "function": {"name",
             "description", "parameters"}}`.
-        function: called with the arguments by name; gives a text, a medium (`Media`, a picture
-            of Pillow, or a `Path`), a list of such, or another JSON value.
-        media: parameters that take a medium of the conversation; calls name it by its number.
+        function: called with the arguments by name, awaited where it is asynchronous; gives a text,
+            a medium (`Media`, a picture of Pillow, or a `Path`), a list of such, or another value
+            that JSON can tell. None for a tool that the caller runs: a reply that calls it ends
+            the turn.
+        types: what the function's parameters take instead of JSON values, see `argument_type`;
+            a class of media takes a medium of the conversation, which calls name by its number.
     """
 
     definition: ToolDefinition
-    function: Callable[..., object] = field(repr=False)
-    media: frozenset[str] = frozenset()
+    function: Callable[..., object] | None = field(repr=False)
+    types: Mapping[str, ArgumentType] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
@@ -69,31 +54,17 @@ class Tool:
     def of_function(cls, function: Callable[..., object]) -> Tool:
         """A Python function as a tool; its schema comes from type hints and docstring.
 
-        A parameter whose type is a class of media (`anymodal.media.Image`, …) gets a medium of
-        the conversation, which the model names by its number, from 1.
+        Arguments are given to it as its hints say, such as members of an `Enum` or data classes;
+        see `argument_type` for what is known. A parameter whose type is a class of media
+        (`anymodal.media.Image`, …) gets a medium of the conversation, which the model names by its
+        number, from 1.
 
         Raises:
-            ValueError: for a function without a docstring in Google's style, or without a type or
-                a description of a parameter.
+            ValueError: for a function without a docstring, or without a type or a description of a
+                parameter.
         """
-        from transformers.utils import get_json_schema
-
-        name = getattr(function, "__name__", "operation")
-        try:
-            hints = typing.get_type_hints(function)
-            media = {key for key, hint in hints.items() if key != "return" and _is_media(hint)}
-            definition = get_json_schema(_with_numbers(function, hints, media))
-        except Exception as error:  # of several classes, which transformers keeps to itself
-            raise ValueError(
-                f"{name} can't be a tool: {error}; give every parameter a type and a line in the "
-                "docstring's Args, or give a definition beside the function"
-            ) from error
-        properties = definition["function"]["parameters"]["properties"]
-        for key in media:
-            number = "the number of a medium in the conversation, from 1"
-            properties[key]["description"] = f"{properties[key]['description']} ({number})"
-        definition["function"].pop("return", None)
-        return cls(definition, function, frozenset(media))
+        definition, types = function_definition(function)
+        return cls(definition, function, types)
 
 
 @runtime_checkable
@@ -104,8 +75,15 @@ class ToolSource(Protocol):
         """Its tools."""
 
 
-ToolLike = Tool | ToolSource | Callable[..., object] | tuple[ToolDefinition, Callable[..., object]]
-"""A tool, a source of tools, a Python function, or an OpenAI definition with its function."""
+ToolLike = (
+    Tool
+    | ToolSource
+    | Callable[..., object]
+    | tuple[ToolDefinition, Callable[..., object]]
+    | ToolDefinition
+)
+"""A tool, a source of tools, a Python function, or an OpenAI definition, with its function or for
+the caller to run."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +147,11 @@ class Toolbox:
         """For the chat template."""
         return [tool.definition for tool in self.tools.values()]
 
+    def is_left(self, call: ToolCall) -> bool:
+        """Return whether a call is left to the caller."""
+        tool = self.tools.get(call.name)
+        return tool is not None and tool.function is None
+
     def run(self, call: ToolCall, conversation: Sequence[Message]) -> ToolFinished:
         """Run a call; what goes wrong is told in the result."""
         began = time.monotonic()
@@ -191,12 +174,12 @@ class Toolbox:
                 f"refused: there is no tool {call.name!r}{suggest(call.name, self.tools)}; there "
                 f"are {', '.join(self.tools)}"
             )
-        arguments = _arguments(call)
+        if tool.function is None:
+            raise ToolError("refused: the caller runs this tool")
+        arguments = arguments_of(call)
         check_arguments_schema(arguments, tool.parameters)
-        arguments |= {
-            name: _medium(conversation, arguments[name], name)
-            for name in tool.media & arguments.keys()
-        }
+        media = [medium for message in conversation for medium in message.media]
+        arguments = python_arguments(arguments, tool.types, media)
         if self.approve is not None and self.approve(call) is not True:
             raise ToolError("refused: the user doesn't allow this call")
         value = _call_within(tool.function, arguments, self.limits.timeout)
@@ -238,15 +221,21 @@ def tools_of(value: ToolLike) -> list[Tool]:
         return list(value.tools())
     if isinstance(value, tuple) and len(value) == 2 and callable(value[1]):
         return [Tool(_checked(value[0]), value[1])]
+    if isinstance(value, Mapping):
+        return [Tool(_checked(value), None)]
     if callable(value):
         return [Tool.of_function(value)]
     raise ValueError(
-        f"a tool is a function, a pair (OpenAI's definition, function), a Tool or a connection to "
-        f"an MCP server, not {type(value).__name__}"
+        "a tool is a function, a pair (OpenAI's definition, function), a definition alone, a Tool "
+        f"or a connection to an MCP server, not {type(value).__name__}"
     )
 
 
 def _checked(definition: object) -> ToolDefinition:
+    if isinstance(definition, Mapping) and {"type", "name"} <= definition.keys():
+        # As the API of responses has it.
+        rest = {key: value for key, value in definition.items() if key != "type"}
+        definition = {"type": "function", "function": rest}
     function = definition.get("function") if isinstance(definition, Mapping) else None
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise ValueError(
@@ -261,104 +250,6 @@ def _checked(definition: object) -> ToolDefinition:
     return cast(ToolDefinition, definition)
 
 
-def _is_media(hint: object) -> bool:
-    """Return whether a type is a class of media, or one or None."""
-    if isinstance(hint, type):
-        return issubclass(hint, Media)
-    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
-    kinds = [each for each in typing.get_args(hint) if each is not type(None)] if is_union else []
-    return bool(kinds) and all(map(_is_media, kinds))
-
-
-def _with_numbers(
-    function: Callable[..., object], hints: Mapping[str, object], media: set[str]
-) -> Callable[..., object]:
-    """The function for its schema alone: with numbers where it takes media, and no result."""
-
-    def stand_in() -> None: ...
-
-    numbers = {key: int if isinstance(hints[key], type) else int | None for key in media}
-    hints = {**hints, **numbers}
-    signature = inspect.signature(function)
-    parameters = [
-        each.replace(annotation=hints.get(name, inspect.Parameter.empty))
-        for name, each in signature.parameters.items()
-    ]
-    shown = cast(Any, stand_in)
-    shown.__name__, shown.__doc__ = getattr(function, "__name__", "operation"), function.__doc__
-    shown.__annotations__ = {key: hint for key, hint in hints.items() if key != "return"}
-    shown.__signature__ = signature.replace(
-        parameters=parameters, return_annotation=inspect.Signature.empty
-    )
-    return stand_in
-
-
-def _arguments(call: ToolCall) -> dict[str, Any]:
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except (ValueError, RecursionError) as error:
-        raise ToolError(f"refused: the arguments are no JSON: {error}") from error
-    if not isinstance(arguments, dict):
-        raise ToolError("refused: the arguments are no JSON object")
-    return arguments
-
-
-def check_arguments_schema(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Check arguments against the names, types and values of a JSON schema's own properties.
-
-    What lies deeper is the tool's to check.
-
-    Raises:
-        ToolError: naming the argument.
-    """
-    properties: Mapping[str, Any] = schema.get("properties") or {}
-    if missing := [name for name in schema.get("required") or () if name not in arguments]:
-        raise ToolError(f"refused: the argument {missing[0]!r} is missing")
-    for name, value in arguments.items():
-        if name not in properties:
-            if schema.get("additionalProperties") or not properties:
-                continue
-            raise ToolError(
-                f"refused: there is no argument {name!r}{suggest(name, properties)}; there are "
-                f"{', '.join(properties)}"
-            )
-        expected = properties[name]
-        if not isinstance(expected, Mapping):
-            continue  # JSON Schema's `true` takes everything
-        kinds = expected.get("type")
-        kinds = [kinds] if isinstance(kinds, str) else list(kinds or ())
-        if expected.get("nullable"):
-            kinds.append("null")
-        if kinds and not any(_is_of(value, kind) for kind in kinds):
-            raise ToolError(
-                f"refused: {name} must be of type {' or '.join(kinds)}, not "
-                f"{json.dumps(value)[:100]}"
-            )
-        allowed = expected.get("enum")
-        if allowed and value not in allowed:
-            raise ToolError(f"refused: {name} must be one of {', '.join(map(str, allowed))}")
-
-
-def _is_of(value: object, kind: str) -> bool:
-    if isinstance(value, bool) and kind != "boolean":
-        return kind not in _TYPES
-    if kind == "integer" and isinstance(value, float):
-        return value.is_integer()
-    return isinstance(value, _TYPES.get(kind, (object,)))
-
-
-def _medium(conversation: Sequence[Message], number: object, name: str) -> Media | None:
-    if number is None:
-        return None
-    media = [medium for message in conversation for medium in message.media]
-    place = int(cast(int, number))
-    if not 1 <= place <= len(media):
-        raise ToolError(
-            f"refused: {name}={place} is no medium of the conversation, which has {len(media)}"
-        )
-    return media[place - 1]
-
-
 def _call_within(
     function: Callable[..., object], arguments: Mapping[str, Any], timeout: float
 ) -> object:
@@ -367,7 +258,10 @@ def _call_within(
 
     def work() -> None:
         try:
-            outcome.append((function(**arguments), None))
+            value = function(**arguments)
+            if inspect.isawaitable(value):
+                value = asyncio.run(_awaited(value))
+            outcome.append((value, None))
         except BaseException as error:  # `sys.exit` too, which would end the thread unseen
             outcome.append((None, error))
 
@@ -378,9 +272,15 @@ def _call_within(
     if not outcome:
         raise ToolError(f"failed: it took longer than {timeout:g} seconds")
     value, error = outcome[0]
+    if isinstance(error, ToolError):
+        raise error
     if error is not None:
         raise ToolError(f"failed: {type(error).__name__}: {_error_text(error)}") from error
     return value
+
+
+async def _awaited(value: Awaitable[object]) -> object:
+    return await value
 
 
 def _error_text(error: BaseException) -> str:
@@ -389,25 +289,3 @@ def _error_text(error: BaseException) -> str:
         return str(error)[:1000]
     except Exception:  # its words are a tool's own code, too
         return "without words"
-
-
-def result_parts(value: object) -> list[str | Media]:
-    """A tool's result as parts of a message: texts and media as they are, all else as JSON.
-
-    Raises:
-        ValueError: for a medium that can't be read.
-        TypeError: for what JSON can't hold.
-    """
-    if isinstance(value, ToolParts):
-        return list(value)
-    if isinstance(value, str):
-        return [value]
-    if _is_medium(value):
-        return [load_object(value, limits=Limits())]
-    if isinstance(value, list | tuple) and any(map(_is_medium, value)):
-        return [part for each in value for part in result_parts(each)]
-    return [json.dumps(value, ensure_ascii=False)]
-
-
-def _is_medium(value: object) -> bool:
-    return is_pillow(value) or isinstance(value, Media | os.PathLike)

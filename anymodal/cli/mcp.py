@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         with quick_start():
             from anymodal.serving.mcp.files import SharedFolder
             from anymodal.serving.mcp.model_tools import ModelTools
-            from anymodal.serving.mcp.server import create_server
+            from anymodal.serving.mcp.server import HTTP_INLINE_BYTES, INLINE_BYTES, create_server
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in NEEDED:
             raise
@@ -74,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
     served = _open(args)
     try:
         folder = SharedFolder(args.files, limits_of(args))
-        server = create_server(ModelTools(served, folder))
+        inline_bytes = HTTP_INLINE_BYTES if args.http else INLINE_BYTES
+        server = create_server(ModelTools(served, folder), inline_bytes)
         if args.http:
             _serve_http(server, args.host, args.port)
         else:

@@ -15,8 +15,9 @@ import PIL.Image
 import pytest
 
 from anymodal.chat.session import Session
+from anymodal.chat.tool_results import result_parts
 from anymodal.chat.tool_turn import answer_with_tools
-from anymodal.chat.tools import Tool, Toolbox, ToolLimits, result_parts
+from anymodal.chat.tools import Tool, Toolbox, ToolLimits
 from anymodal.cli.chat_tools import ask_before_call
 from anymodal.cli.command_line import USAGE, main
 from anymodal.media import Image
@@ -73,6 +74,22 @@ def test_a_definition_with_its_function_is_a_tool(model: AnyModal) -> None:
     definition = {"type": "function", "function": {"name": "weather", "parameters": {}}}
     reply = model.chat("a", tools=[(definition, lambda city: {"city": city, "sun": True})])
     assert json.loads(reply.steps[1].text) == {"city": "Rome", "sun": True}
+
+
+@pytest.mark.parametrize("is_flat", [False, True])
+def test_a_definition_alone_leaves_its_calls_to_the_caller(is_flat: bool) -> None:
+    model = scripted_model(CALLS, told=["It is", " sunny."])
+    function = {"name": "weather", "parameters": {}}
+    definition = {"type": "function", **(function if is_flat else {"function": function})}
+    events = list(model.stream("a", tools=[definition], seed=1))
+    assert not any(isinstance(event, ToolFinished) for event in events)
+    reply = model.chat("a", tools=[definition])
+    calls = [part for part in reply.content if isinstance(part, ToolCall)]
+    assert [call.name for call in calls] == ["weather"]
+    assert reply.finish_reason == "tool_calls" and reply.steps == ()
+    told = [Message("user", "a"), reply, Message("tool", ["sunny"])]
+    again = model.chat(told, tools=[definition])
+    assert again.text == "It is sunny."
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from anymodal.chat.tools import Toolbox  # noqa: E402
 from anymodal.cli import main  # noqa: E402
 from anymodal.media import Audio, Image, Media  # noqa: E402
 from anymodal.serving.mcp.files import MOST_RESOURCE_BYTES, SharedFolder  # noqa: E402
-from anymodal.serving.mcp.model_tools import ModelTools  # noqa: E402
-from anymodal.serving.mcp.server import create_server  # noqa: E402
+from anymodal.serving.mcp.model_tools import ModelTool, ModelTools  # noqa: E402
+from anymodal.serving.mcp.server import HTTP_INLINE_BYTES, create_server  # noqa: E402
 from anymodal.serving.served import ServedModel  # noqa: E402
 from anymodal.types import ToolCall  # noqa: E402
 from tests.support.paths import ROOT  # noqa: E402
@@ -167,6 +167,7 @@ def test_no_other_file_is_a_resource(served: ServedModel, folder: Path) -> None:
 
 
 SERVER = """
+from mcp.types import CallToolResult
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Image
 from mcp.server.mcpserver.exceptions import ToolError
@@ -183,6 +184,11 @@ def show(path: str) -> Image:
     return Image(path=path)
 
 @server.tool()
+def structured() -> CallToolResult:
+    "No words, only values."
+    return CallToolResult(content=[], structured_content={"count": 3})
+
+@server.tool()
 def fail() -> str:
     "Fail."
     raise ToolError("no luck")
@@ -196,15 +202,37 @@ def test_tools_of_a_server_are_called_in_a_chat(folder: Path, tmp_path: Path) ->
     env = {"PYTHONPATH": ":".join(path for path in sys.path if path)}
     with McpTools([sys.executable, str(tmp_path / "server.py")], env=env) as server:
         toolbox = Toolbox([server])
-        assert set(toolbox.tools) == {"double", "show", "fail"}
+        assert set(toolbox.tools) == {"double", "show", "structured", "fail"}
+        told = toolbox.run(ToolCall("structured", "{}"), [])
+        assert told.content == ('{"count": 3}',) and not told.error
         doubled = toolbox.run(ToolCall("double", '{"number": 4}'), [])
         assert doubled.content == ("8",) and not doubled.error
         shown = toolbox.run(ToolCall("show", json.dumps({"path": str(folder / "a.png")})), [])
         assert shown.content == (picture(),)
-        assert "no luck" in toolbox.run(ToolCall("fail", "{}"), []).error
+        failed = toolbox.run(ToolCall("fail", "{}"), []).error
+        assert failed.startswith("failed: ") and "no luck" in failed and "Error:" not in failed
     assert "is closed" in toolbox.run(ToolCall("double", '{"number": 4}'), []).error
     with pytest.raises(ConnectionError, match="can't be asked"):
         McpTools([sys.executable, "-c", "pass"], timeout=20).__enter__()
+
+
+def test_tools_of_a_server_are_chosen_and_renamed(tmp_path: Path) -> None:
+    (tmp_path / "server.py").write_text(SERVER)
+    command = [sys.executable, str(tmp_path / "server.py")]
+    env = {"PYTHONPATH": ":".join(path for path in sys.path if path)}
+    with McpTools(command, env=env, names=["double"], prefix="my_") as server:
+        toolbox = Toolbox([server])
+        assert [*toolbox.tools] == ["my_double"]
+        assert toolbox.run(ToolCall("my_double", '{"number": 4}'), []).content == ("8",)
+    with pytest.raises(ConnectionError, match="it has no tool 'dubble'; did you mean 'double'"):
+        McpTools(command, env=env, names=["dubble"]).__enter__()
+    for server, arguments, says in (
+        ("127.0.0.1/mcp", {}, "is no address"),
+        ("http://127.0.0.1/mcp", {"env": {"A": "b"}}, "give headers"),
+        (command, {"headers": {"A": "b"}}, "give env"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            McpTools(server, **arguments)
 
 
 @pytest.mark.extended
@@ -224,18 +252,44 @@ def test_a_server_answers_over_http(served: ServedModel, folder: Path) -> None:
 
     from anymodal.cli.serve import listen, url_of
 
-    server = create_server(ModelTools(served, SharedFolder(folder)))
-    config = uvicorn.Config(server.streamable_http_app(host="127.0.0.1"), log_level="warning")
-    web = uvicorn.Server(config)
+    seen_headers: list[str] = []
+
+    async def large(arguments: Any, report: Any) -> list[str | Media]:
+        await report(1, 2, "steps")  # the answer then is an event of a stream
+        return [picture(size=size) for size in (900, 16)]
+
+    tools = ModelTools(served, SharedFolder(folder))
+    tools.by_name["large"] = ModelTool("large", "Large.", {"type": "object"}, large)
+    app = create_server(tools, HTTP_INLINE_BYTES).streamable_http_app(host="127.0.0.1")
+
+    async def noting(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+            seen_headers.append(headers.get("authorization", ""))
+        await app(scope, receive, send)
+
+    async def draw(url: str) -> Any:
+        async def progress(done: float, total: float | None, what: str | None) -> None:
+            pass
+
+        async with mcp.Client(url) as client:
+            return await client.call_tool("large", {}, progress_callback=progress)
+
+    web = uvicorn.Server(uvicorn.Config(noting, log_level="warning", lifespan="on"))
     with listen("127.0.0.1", 0) as listener:
         thread = threading.Thread(target=web.run, args=([listener],), daemon=True)
         thread.start()
-        with McpTools(f"{url_of(listener)}/mcp") as tools:
+        url = f"{url_of(listener)}/mcp"
+        with McpTools(url, headers={"Authorization": "Bearer me"}) as connection:
             arguments = json.dumps({"file": "a.png", "question": "what is this?"})
-            seen = Toolbox([tools]).run(ToolCall("see", arguments), [])
+            seen = Toolbox([connection]).run(ToolCall("see", arguments), [])
+        assert {*seen_headers} == {"Bearer me"}
+        result = asyncio.run(draw(url))
         web.should_exit = True
         thread.join(20)
     assert seen.content == ("This is a ball.",)
+    kinds = [block.type for block in result.content]
+    assert kinds == ["resource_link", "image", "resource_link"], "the large one is linked alone"
 
 
 def test_open_ports_are_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from anymodal import __version__
-from anymodal.chat.tools import ToolError
+from anymodal.chat.tool_values import ToolError
 from anymodal.media import Media
 from anymodal.serving.errors import (
     EngineClosedError,
@@ -25,16 +25,22 @@ from anymodal.serving.mcp.model_tools import ModelTool, ModelTools
 
 INLINE_BYTES = 4 * 2**20
 """Of a result's media that travel in it, in all; larger ones are read as resources."""
+HTTP_INLINE_BYTES = 700_000
+"""The same over HTTP, where the protocol's own client takes no event of more than 1 MiB."""
 ENGINE_ERRORS = (EngineClosedError, ModelFaultError, OutOfMemoryError, QueueFullError)
 _INLINE = {"image": types.ImageContent, "audio": types.AudioContent}
 
 
-def create_server(tools: ModelTools) -> Any:
+def create_server(tools: ModelTools, inline_bytes: int = INLINE_BYTES) -> Any:
     """The server of a model's tools; files of its folder are resources.
 
     Source: Model Context Protocol, sections Tools, Resources and Progress.
+
+    Args:
+        tools: of the model.
+        inline_bytes: of a result's media that travel in it; what is larger is linked alone.
     """
-    handlers = _Handlers(tools)
+    handlers = _Handlers(tools, inline_bytes)
     name = tools.served.name
     return Server(
         f"anymodal {name}",
@@ -55,10 +61,11 @@ class _Handlers:
 
     Args:
         tools: of the model.
+        inline_bytes: of a result's media that travel in it.
     """
 
-    def __init__(self, tools: ModelTools) -> None:
-        self.tools, self.folder = tools, tools.folder
+    def __init__(self, tools: ModelTools, inline_bytes: int) -> None:
+        self.tools, self.folder, self.inline_bytes = tools, tools.folder, inline_bytes
 
     async def list_tools(self, context: Any, params: Any) -> Any:
         """All tools, on one page."""
@@ -81,7 +88,7 @@ class _Handlers:
     def _content(self, name: str, result: list[str | Media]) -> list[Any]:
         """A result's texts as they are; each medium as a file's link, and within where it fits."""
         content: list[Any] = []
-        left = INLINE_BYTES
+        left = self.inline_bytes
         for part in result:
             if isinstance(part, str):
                 content.append(types.TextContent(type="text", text=part))

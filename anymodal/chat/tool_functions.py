@@ -1,0 +1,95 @@
+"""Python functions as tools: their definitions, by type hints and docstring."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import re
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from anymodal.chat.tool_classes import description_in
+from anymodal.chat.tool_docs import described
+from anymodal.chat.tool_types import argument_type
+from anymodal.chat.tool_values import MEDIUM, ArgumentType
+from anymodal.language.template_messages import ToolDefinition
+
+_NAME = re.compile(r"[\w.-]{1,64}")
+_CHOICES = re.compile(r"\(choices:\s*(\[.*\])\s*\)\s*$")
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def function_definition(
+    function: Callable[..., object],
+) -> tuple[ToolDefinition, dict[str, ArgumentType]]:
+    """OpenAI's definition of a function, and the types of its parameters.
+
+    Descriptions come from the docstring, or from `Annotated[…, "text"]`. `*args` and `**kwargs`
+    aren't offered.
+
+    Raises:
+        ValueError: for a function without a docstring, or without a type or a description of a
+            parameter.
+    """
+    named = _underlying(function)
+    name = getattr(named, "__name__", type(named).__name__)
+    try:
+        definition, types = _definition(function, named, name)
+    except Exception as error:  # of hints too, which may hold anything
+        raise ValueError(
+            f"{name} can't be a tool: {error}; give every parameter a type and a line in the "
+            "docstring's Args, or give a definition beside the function"
+        ) from error
+    return {"type": "function", "function": definition}, types
+
+
+def _definition(
+    function: Callable[..., object], named: Callable[..., object], name: str
+) -> tuple[dict[str, Any], dict[str, ArgumentType]]:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name by which a model could call it")
+    code = named if inspect.isroutine(named) else type(named).__call__
+    told = described(named.__doc__ if inspect.isroutine(named) else code.__doc__ or named.__doc__)
+    if not told.text:
+        raise ValueError("its docstring doesn't tell what it does")
+    hints = typing.get_type_hints(code, include_extras=True)
+    types, properties, required = dict[str, ArgumentType](), dict[str, Any](), list[str]()
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind in _VARIADIC:
+            continue
+        key = parameter.name
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            raise ValueError(f"calls name their arguments, and {key!r} takes no name")
+        if key not in hints:
+            raise ValueError(f"the parameter {key!r} has no type")
+        has_default = parameter.default is not inspect.Parameter.empty
+        hint = hints[key] | None if has_default and parameter.default is None else hints[key]
+        types[key] = argument_type(hint)
+        text = told.parameters.get(key) or description_in(hints[key])
+        if not text:
+            raise ValueError(f"the docstring says nothing of the parameter {key!r}")
+        properties[key] = _property(types[key].schema, text)
+        if not has_default:
+            required.append(key)
+    parameters: dict[str, Any] = {"type": "object", "properties": properties}
+    if required:
+        parameters["required"] = required
+    return {"name": name, "description": told.text, "parameters": parameters}, types
+
+
+def _property(schema: dict[str, Any], text: str) -> dict[str, Any]:
+    # A line may end with its choices, as transformers reads them.
+    if choices := _CHOICES.search(text):
+        text = text[: choices.start()].strip()
+        schema = {**schema, "enum": json.loads(choices[1])}
+    is_medium = schema.get("description") == MEDIUM
+    return {**schema, "description": f"{text} ({MEDIUM})" if is_medium else text}
+
+
+def _underlying(function: Callable[..., object]) -> Callable[..., object]:
+    """The function of a partial one, which has its name, hints and docstring."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function
