@@ -44,4 +44,13 @@ class Conversations(RowSamples[list[Message]]):
     """
 
     def sample(self, entry: Row, reader: EntryReader) -> list[Message]:
-        return reader.read(entry)
+        messages = reader.read(entry)
+        replies = [each for each in messages if each.role == "assistant" and each.supervised]
+        # A rejected reply may be empty, and a transcript of silence is.
+        if "transcription" not in entry and not any(map(_says_something, replies)):
+            raise ValueError("the conversation's replies are empty; there is nothing to learn from")
+        return messages
+
+
+def _says_something(message: Message) -> bool:
+    return any(not isinstance(part, str) or part.strip() for part in message.content)

@@ -13,6 +13,7 @@ from anymodal.data.dealing import deal, shown_before
 from anymodal.data.entry_keys import (
     IGNORE,
     SYSTEM,
+    TOOLS,
     TURNS,
     Supply,
     as_list,
@@ -28,6 +29,7 @@ from anymodal.data.marks import Mark, MarkedTurn, Piece, pieces_of, rename, sett
 from anymodal.data.schemas import (
     EDIT,
     LABEL,
+    TRANSCRIPT,
     Reading,
     Schema,
     is_preference,
@@ -107,6 +109,8 @@ class EntryReader:
         check_keys(entry, caption_keys(), "a caption", IGNORE)
         kind, file = only_medium(supplies(entry, {}))
         caption = text_of(entry["caption"], "the caption")
+        if not caption.strip() and schema is not TRANSCRIPT:  # of silence, which is a transcript
+            raise ValueError("the caption is empty; there is nothing to learn from it")
         # Where media are asked for, their captions are enough for alignment, and files stay unread.
         medium = self.load(file, kind) if self.load_targets or not self.reading.make else None
         assert schema is not None, "that of captions, if no other"
@@ -124,7 +128,8 @@ class EntryReader:
         deal(values, media)
         fill_regions(values, entry.get(OBJECTS), lambda place: self._size(media, place))
         turns = [self._turn(turn, media) for turn in values]
-        turns = _with_tools([*_system(entry, turns), *turns], tools_text(entry.get("tools")))
+        tools = next((entry[key] for key in TOOLS if not is_empty(entry.get(key))), None)
+        turns = _with_tools([*_system(entry, turns), *turns], tools_text(tools))
         _check_talk(entry, turns)
         rename(turns, media)
         for kind, supply in media.items():

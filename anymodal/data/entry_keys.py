@@ -12,6 +12,7 @@ from anymodal.media import Media
 
 TURNS = ("conversations", "conversation", "messages")
 SYSTEM = ("system", "system_prompt")
+TOOLS = ("tools", "functions")
 _INPUT_KEYS = ("{}", "{}s", "input_{}", "{}_name")
 _OUTPUT_KEYS = ("output_{}", "{}_captions")
 _LIST_KEY = "{}_list"
@@ -23,6 +24,7 @@ _METADATA = (
     *("category", "type", "task", "task_type", "topic", "tags", "channel"),
     *("key", "status", "error_message", "exif", "original_width", "original_height"),
     *("sha256", "sha512", "md5", "parallel_tool_calls"),
+    *("__index_level_0__", "Unnamed: 0"),  # of pandas
 )
 """Keys that tell of an entry, and nothing of what is said or shown; they are not read."""
 _METADATA_OF_KIND = ("{}_id", "{}_caption_embeddings")
@@ -95,7 +97,7 @@ def check_keys(
 def conversation_keys() -> list[str]:
     """Keys that are read of an entry with a conversation."""
     more = of_kinds([*_INPUT_KEYS, *_OUTPUT_KEYS, _LIST_KEY])
-    return [*TURNS, *SYSTEM, *more, "caption", "output_modality", "tools", "objects"]
+    return [*TURNS, *SYSTEM, *more, "caption", "output_modality", *TOOLS, "objects"]
 
 
 def caption_keys() -> list[str]:

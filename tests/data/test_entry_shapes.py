@@ -389,3 +389,52 @@ WILD = st.recursive(
 def test_any_json_is_a_conversation_or_a_value_error(folder: Path, entry: Any) -> None:
     with contextlib.suppress(ValueError, OSError):
         assert read(folder, entry)
+
+
+# ---- Nothing to learn --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ({"image": "0.png", "caption": ""}, "the caption is empty"),
+        ({"image": "0.png", "text": "  "}, "the caption is empty"),
+        ({"image": "0.png", "caption": float("inf")}, "the caption is inf"),
+        ({"image": "0.png", "label": " "}, "the label is ''; give a name"),
+        ({"image": "0.png", "label": float("nan")}, "the label is nan; give a name"),
+        # As pandas writes whole numbers of a column that lacks some.
+        ({"image": "0.png", "label": "1.0"}, "the label '1' is none of labels: none"),
+        ({"image": "0.png", "label": 1.0}, "the label 1 is none of labels: none"),
+        ({"question": "what?", "answer": ""}, "the conversation's replies are empty"),
+        ({"messages": talk("what?", "")}, "the conversation's replies are empty"),
+    ],
+)
+def test_an_empty_reply_is_not_learned(folder: Path, entry: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        read(folder, entry)
+
+
+def test_replies_that_may_be_empty(folder: Path) -> None:
+    """Silence has an empty transcript, and one of several turns may say nothing."""
+    assert read(folder, {"audio": "a.wav", "transcription": ""})[-1] == ("assistant", [""])
+    turns = [*talk("what?", ""), *talk("and now?", "red")]
+    assert [role for role, _ in read(folder, {"messages": turns})] == ["user", "assistant"] * 2
+
+
+def test_labels_with_a_point_have_the_name_of_their_number(folder: Path) -> None:
+    for label in (1, 1.0, "1", "1.0"):
+        for names in (["red", "blue"], {0: "red", 1: "blue"}):
+            entry = {"image": "0.png", "label": label}
+            assert read(folder, entry, labels=names)[-1] == ("assistant", ["blue"])
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"prompt": "what?", "completion": "red"},
+        {"prompt": talk("what?", "red")[:1], "completion": talk("what?", "red")[1:]},
+        {"__index_level_0__": 3, "Unnamed: 0": 3, "query": "what?", "response": "red"},
+    ],
+)
+def test_a_prompt_and_its_completion(folder: Path, entry: Any) -> None:
+    assert read(folder, entry) == [("user", ["what?"]), ("assistant", ["red"])]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import json
 import tracemalloc
 from collections.abc import Sequence
@@ -134,6 +136,53 @@ def test_what_can_not_be_written_is_refused(tmp_path: Path) -> None:
         Converter(open_data(tmp_path / "c.jsonl")).write(str(tmp_path / "c.csv"))
 
 
+def test_values_of_arrow_that_json_lacks(tmp_path: Path) -> None:
+    import pyarrow
+
+    columns = {
+        "caption": ["a"],
+        "day": [datetime.date(2024, 2, 1)],
+        "when": pyarrow.array([1_700_000_000_000_000_001], pyarrow.timestamp("ns")),
+        "price": [decimal.Decimal("1.50")],
+        "times": [[datetime.datetime(2024, 2, 1)]],
+        "raw": [b"xy"],
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    source = Conversations(tmp_path / "a.parquet", ignore=["raw"])
+    Converter(source).write(str(tmp_path / "a.jsonl"))
+    assert json.loads((tmp_path / "a.jsonl").read_text()) == {
+        "caption": "a",
+        "day": "2024-02-01",
+        "when": "2023-11-14 22:13:20.000000001",
+        "price": "1.50",
+        "times": ["2024-02-01 00:00:00"],
+    }
+    for name in ("b.jsonl", "b.csv", "b-{0..0}.tar"):
+        with pytest.raises(
+            ValueError, match="holds b'xy', which only Arrow and Parquet do; .*--ig"
+        ):
+            Converter(Conversations(tmp_path / "a.parquet")).write(str(tmp_path / name))
+
+
+def test_numbers_that_are_none_or_too_large(tmp_path: Path) -> None:
+    write_json_lines(tmp_path)
+    (tmp_path / "a.jsonl").write_text('{"caption": NaN, "n": 1}\n')
+    source = Conversations(tmp_path / "a.jsonl")
+    Converter(source).write(str(tmp_path / "a.csv"))
+    assert (tmp_path / "a.csv").read_text() == "caption,n\n,1\n", "and no word 'nan'"
+    Converter(source).write(str(tmp_path / "a.parquet"))
+    (tmp_path / "b.jsonl").write_text(f'{{"n": {10**30}}}\n')
+    with pytest.raises(ValueError, match="too large"):
+        Converter(Conversations(tmp_path / "b.jsonl")).write(str(tmp_path / "b.parquet"))
+
+
+def test_media_of_another_output_are_not_taken_for_ones_own(tmp_path: Path) -> None:
+    source = open_data(CONTAINERS["shards"](tmp_path))
+    Converter(source).write(str(tmp_path / "a.jsonl"))
+    with pytest.raises(ValueError, match=r"sample 0: .*a-media.* is there already; name another"):
+        Converter(source).write(str(tmp_path / "a.csv"))
+
+
 def test_of_a_row_that_can_not_be_written_is_told_which(tmp_path: Path) -> None:
     (tmp_path / "0.png").write_bytes(PICTURES[0].encode(".png"))
     rows = [{"caption": "a", "image": "0.png"}, {"caption": "b", "image": "gone.png"}]
@@ -180,6 +229,28 @@ def test_rows_that_share_a_medium_stay_together(tmp_path: Path) -> None:
     parts = split_rows(Conversations(tmp_path / "a.jsonl"), rule)
     for group in ({0, 1, 2, 12, 13}, {6, 7, 14}):
         assert sum(group <= {*rows} for rows in parts.values()) == 1
+
+
+def test_a_file_by_its_whole_path_is_the_same(tmp_path: Path) -> None:
+    entries = [{"image": f"{n}.png", "caption": "a"} for n in range(12)]
+    entries += [{"image": str(tmp_path / f"{n}.png"), "caption": "b"} for n in range(12)]
+    (tmp_path / "a.jsonl").write_text(lines(entries))
+    parts = split_rows(Conversations(tmp_path / "a.jsonl"), SplitRule({"a": 0.5, "b": 0.5}))
+    for rows in parts.values():
+        assert {row % 12 for row in rows if row < 12} == {row % 12 for row in rows if row >= 12}
+
+
+def test_a_person_is_the_same_whether_pandas_wrote_a_point(tmp_path: Path) -> None:
+    """It makes numbers of a column with points where a row has none."""
+    (tmp_path / "a.csv").write_text("image,person\n" + "".join(f"x.png,{n}\n" for n in range(12)))
+    (tmp_path / "b.csv").write_text("image,person\n" + "".join(f"x.png,{n}.0\n" for n in range(12)))
+    source = Conversations([tmp_path / "a.csv", tmp_path / "b.csv"])
+    parts = split_rows(source, SplitRule({"a": 0.5, "b": 0.5}, by="person"))
+    for rows in parts.values():
+        assert {row % 12 for row in rows if row < 12} == {row % 12 for row in rows if row >= 12}
+    (tmp_path / "c.jsonl").write_text('{"image": "x.png", "person": NaN}\n')
+    with pytest.raises(ValueError, match="line 1: there is nothing in column 'person'"):
+        split_rows(Conversations(tmp_path / "c.jsonl"), SplitRule({"a": 1.0}, by="person"))
 
 
 def test_splitting_keeps_no_texts_in_memory(tmp_path: Path) -> None:

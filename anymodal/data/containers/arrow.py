@@ -11,6 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anymodal.config.printable import printable
 from anymodal.data.containers.base import Row, RowSource
 from anymodal.data.containers.files import DataFile
 from anymodal.data.containers.side_files import side_file
@@ -35,7 +36,7 @@ class ArrowRows(RowSource):
         index_dir: a folder for the copy, instead of one beside the file.
 
     Raises:
-        ValueError: if pyarrow isn't installed, or the file is none.
+        ValueError: if pyarrow isn't installed, the file is none, or names a column twice.
     """
 
     container = "Arrow"
@@ -51,6 +52,9 @@ class ArrowRows(RowSource):
             self._batches = _batches(path)
         except (arrow.ArrowInvalid, arrow.ArrowNotImplementedError) as error:
             raise ValueError(f"{file.path} is no {self.container} file: {error}") from None
+        names = self._batches[0].schema.names if self._batches else []
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"{file.path} has two columns {printable(twice[0])!r}; rename one")
         self._ends = list(accumulate(len(batch) for batch in self._batches))
         features = _features(self._batches[0].schema) if self._batches else {}
         self.labels = class_names(features)
@@ -63,7 +67,10 @@ class ArrowRows(RowSource):
         number = bisect_right(self._ends, index)
         first = self._ends[number - 1] if number else 0
         batch = self._batches[number].slice(index - first, 1)
-        return dict(batch.to_pylist()[0])
+        return {
+            name: _plain_value(column)
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        }
 
     def place(self, index: int) -> str:
         return f"{self.source.name}, row {index}"
@@ -77,6 +84,28 @@ class ArrowRows(RowSource):
     @property
     def files(self) -> list[str]:
         return [self.source.path]
+
+
+def _plain_value(column: pyarrow.Array) -> object:
+    """The only value of a column as JSON has it; dates, times and decimals as texts."""
+    import pyarrow
+
+    kind = column.type
+    if pyarrow.types.is_decimal(kind) or (
+        pyarrow.types.is_temporal(kind) and not pyarrow.types.is_duration(kind)
+    ):
+        return column.cast(pyarrow.string())[0].as_py()  # which has nanoseconds too
+    return _plain(column[0].as_py())
+
+
+def _plain(value: object) -> object:
+    """A value of Python's as JSON has it, where there is such a one."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):  # a map's pairs are tuples
+        return [_plain(each) for each in value]
+    is_plain = value is None or isinstance(value, str | int | float | bytes)
+    return value if is_plain else str(value)
 
 
 def _pyarrow(file: DataFile) -> Any:

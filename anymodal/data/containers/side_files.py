@@ -97,11 +97,28 @@ def read_json_text(text: str, place: str) -> Any:
     """A JSON value.
 
     Raises:
-        ValueError: if it is none, with its place.
+        ValueError: if it is none, or an object has a key twice, with its place.
     """
     try:
-        return json.loads(text)
+        return _ROWS.decode(text)
     except RecursionError:
         raise ValueError(f"{place} is nested too deeply for JSON of entries") from None
+    except _TwiceError as error:
+        raise ValueError(f"{place} has the key {error} twice; leave one out") from None
     except ValueError as error:
         raise ValueError(f"{place} is no JSON: {error}") from None
+
+
+class _TwiceError(ValueError):
+    """A key that an object has twice, of which JSON readers drop one without a word."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _TwiceError(repr(next(name for name in names if names.count(name) > 1)))
+    return result
+
+
+_ROWS = json.JSONDecoder(object_pairs_hook=_object)  # made once, which takes as long as a row

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import io
 import json
 import re
+import tokenize
+import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
@@ -83,7 +87,8 @@ class CsvRows(SpanRows):
     many tabs as the header, none does, and a quote may be part of a value, as in Common Voice's
     tables. Tabs separate the values of a `.tsv`; in others the sign that the header has most of
     `,`, `;`, tab and `|`, or that a line `sep=;` before it tells. All values are texts, but a value
-    that is a JSON list or object is read as such. Blank lines are no rows.
+    that is a list or an object, as JSON or Python writes it, is read as such. Blank lines are no
+    rows.
     """
 
     container = "CSV"
@@ -142,13 +147,33 @@ def _check_header(header: list[str], path: str) -> None:
 
 
 def cell_value(text: str) -> object:
-    """The value of a cell: a list or an object where it is one in JSON, else its text."""
+    """The value of a cell: a list or an object where it is one in JSON, or as pandas and `datasets`
+    write it, else its text.
+    """
     if text[:1] in ("[", "{"):
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            return text
+            return _python_value(text)
     return text
+
+
+def _python_value(text: str) -> object:
+    """A list or a dictionary as Python writes it, or the text itself."""
+    if text[-1:] not in ("]", "}"):
+        return text
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of backslashes, to a text's author
+            tree = ast.parse(text, mode="eval")
+            value = ast.literal_eval(tree)
+            # NumPy writes texts without commas, which Python reads as one.
+            texts = sum(isinstance(n, ast.Constant) and isinstance(n.value, str | bytes)
+                        for n in ast.walk(tree))  # fmt: skip
+            tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+            is_whole = texts == sum(token.type == tokenize.STRING for token in tokens)
+    except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError, tokenize.TokenError):
+        return text
+    return value if is_whole and isinstance(value, list | dict) else text
 
 
 def _unquoted(value: str) -> str:

@@ -6,7 +6,7 @@ from anymodal.data.schemas.base import Reading, Schema
 from anymodal.data.schemas.documents import COLUMNS, MATCHED
 from anymodal.data.schemas.edits import EDIT
 from anymodal.data.schemas.labels import LABEL
-from anymodal.data.schemas.pairs import ALPACA, PAIRS, QUERY, QUESTION, TRANSCRIPT
+from anymodal.data.schemas.pairs import ALPACA, COMPLETION, PAIRS, QUERY, QUESTION, TRANSCRIPT
 from anymodal.data.schemas.preferences import is_preference, keys_of_preference
 from anymodal.data.schemas.ratings import is_rating
 
@@ -14,6 +14,7 @@ __all__ = [
     "EDIT",
     "LABEL",
     "SCHEMAS",
+    "TRANSCRIPT",
     "Reading",
     "Schema",
     "is_preference",
@@ -37,8 +38,8 @@ CONVERSATION = Schema("conversations", _has_turns, _same)
 CAPTION = Schema("captions", lambda row: "caption" in row, _same)
 
 SCHEMAS = (
-    *(CONVERSATION, MATCHED, PAIRS, COLUMNS, EDIT, ALPACA, QUERY, QUESTION, LABEL, CAPTION),
-    TRANSCRIPT,
+    *(CONVERSATION, MATCHED, PAIRS, COLUMNS, EDIT, ALPACA, QUERY, QUESTION, COMPLETION, LABEL),
+    *(CAPTION, TRANSCRIPT),
 )
 """The first that matches is a row's."""
 

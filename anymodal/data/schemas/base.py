@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from anymodal.data.containers import Row
+
+_WITH_POINT = re.compile(r"[0-9]+\.0+")
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,22 @@ def text_of(value: object, name: str) -> str:
     """A value as text, where it is a text or a number.
 
     Raises:
-        ValueError: if it is neither, or NaN.
+        ValueError: if it is neither, or no finite number.
     """
     is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
-    if not is_text or value != value:  # NaN, which tables have where nothing was
+    # NaN is what tables have where nothing was.
+    if not is_text or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError(f"{name} is {value!r}; give a text, if an empty one")
     return str(value)
+
+
+def whole(value: object) -> object:
+    """A value as a whole number where it is one with a point, as pandas writes a column that lacks
+    some; texts without blanks around them.
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str):
+        value = value.strip()
+        return value.partition(".")[0] if _WITH_POINT.fullmatch(value) else value
+    return value

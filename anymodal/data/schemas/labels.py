@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from anymodal.data.containers import Row
-from anymodal.data.schemas.base import Reading, Schema, take
+from anymodal.data.schemas.base import Reading, Schema, take, whole
 
 _KEYS = ("label", "class")
 
@@ -23,7 +23,8 @@ def class_name(label: object, reading: Reading) -> str:
         ValueError: if it isn't one of them, or a number without a name.
     """
     names = reading.labels
-    if not isinstance(label, str | int) or isinstance(label, bool):
+    label = whole(label)
+    if not isinstance(label, str | int) or isinstance(label, bool) or label == "":
         raise ValueError(f"the label is {label!r}; give a name, or a number and its name in labels")
     if isinstance(names, Mapping):
         by_text = {str(key): name for key, name in names.items()}  # YAML has keys that are numbers

@@ -59,6 +59,18 @@ def _of_question(entry: Row, _: Reading) -> Row:
     return {**rest, "messages": _messages(request, values["answer"], None, "answer")}
 
 
+def _of_completion(entry: Row, _: Reading) -> Row:
+    """TRL's and OpenAI's: two texts, or two lists of turns."""
+    rest, values = take(entry, "prompt", "completion")
+    prompt, completion = values["prompt"], values["completion"]
+    if isinstance(prompt, list) and isinstance(completion, list):
+        return {**rest, "messages": [*prompt, *completion]}
+    return {
+        **rest,
+        "messages": _messages(text_of(prompt, "prompt"), completion, None, "completion"),
+    }
+
+
 def _of_pairs(entry: Row, _: Reading) -> Row:
     """The Cauldron's pairs under `texts`; media stand before the first where no text says where."""
     rest = take(entry, "texts")[0]
@@ -89,6 +101,9 @@ ALPACA = Schema("Alpaca", lambda row: {"instruction", "output"} <= row.keys(), _
 QUERY = Schema("query and response", lambda row: {"query", "response"} <= row.keys(), _of_query)
 QUESTION = Schema(
     "question and answer", lambda row: {"question", "answer"} <= row.keys(), _of_question
+)
+COMPLETION = Schema(
+    "prompt and completion", lambda row: {"prompt", "completion"} <= row.keys(), _of_completion
 )
 PAIRS = Schema("pairs beside media (The Cauldron)", _has_pairs, _of_pairs)
 TRANSCRIPT = Schema(

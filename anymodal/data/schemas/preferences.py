@@ -21,6 +21,7 @@ _INPUT_KEYS = ("{}s", "{}")
 _SCORES = ("{}_score", "score_{}", "{}_rating", "{}-rating", "{}_avg_rating")
 _MARGIN = "margin"
 _METADATA = ("{}_model", "{}-model", "model_{}")
+_OPENAI = ("preferred_output", "non_preferred_output")
 _NESTED = ("text", "caption")
 """Keys under which RLHF-V's rows have a whole pair; a text beside a medium is read as caption."""
 _FIRST_LABEL, _SECOND_LABEL = "label_0", "label_1"
@@ -53,7 +54,7 @@ def is_preference(row: Row) -> bool:
 
 def keys_of_preference(row: Row) -> list[str]:
     """The keys that make a row a preference."""
-    rejected = [key for key in row if key.startswith(_REJECTED[0])]
+    rejected = [key for key in row if key.startswith(_REJECTED[0]) or key == _OPENAI[1]]
     return rejected or [key for key in row if not is_preference(take(row, key)[0])]
 
 
@@ -108,7 +109,11 @@ def _number(value: object, key: str) -> float:
 
 def _unpacked(entry: Row) -> Row:
     """A row whose pair stands in one column (RLHF-V: question, chosen, rejected, as JSON or not)
-    as one with three."""
+    as one with three; OpenAI's, whose request stands in one, likewise."""
+    asked = entry.get("input")
+    if isinstance(asked, dict) and not is_empty(entry.get(_OPENAI[1])):
+        rest, values = take(entry, "input", *_OPENAI)
+        return {**rest, **asked, _CHOSEN: values[_OPENAI[0]], _REJECTED[0]: values[_OPENAI[1]]}
     for key in _NESTED:
         value = entry.get(key)
         if isinstance(value, str) and value.lstrip().startswith("{") and '"rejected"' in value:

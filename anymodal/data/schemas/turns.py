@@ -16,13 +16,13 @@ ROLES_BY_NAME = {
     **{"chatgpt": "assistant", "bing": "assistant", "bard": "assistant", "model": "assistant"},
     **{"system": "system", "developer": "system"},
 }
-_CALLS = ("tool_call", "function_call", "function")
-_RESULTS = ("tool", "tool_response", "observation", "function_response")
+_CALLS = ("tool_call", "function_call")
+_RESULTS = ("tool", "tool_response", "observation", "function_response", "function")
 TOOL_ROLES = {**dict.fromkeys(_CALLS, "assistant"), **dict.fromkeys(_RESULTS, "user")}
 """Roles of turns that call tools, and of what these give back: texts of the two sides."""
 _KEYS = (
     *("from", "value", "role", "content", "output_modality", "caption", "input_modality"),
-    *("loss", "weight", "tool_calls"),
+    *("loss", "weight", "tool_calls", "function_call"),
 )
 _TOOL_KEYS = ("tool_call_id", "name")
 _OF_TOOL = "of_tool"
@@ -69,9 +69,11 @@ def _add(turns: list[dict[str, Any]], turn: Mapping[str, Any]) -> None:
     role = _role(who)
     content = turn.get("value", turn.get("content"))
     calls = turn.get("tool_calls")
+    if not is_empty(turn.get("function_call")):  # OpenAI's older name, of one alone
+        calls = [*(calls or []), turn["function_call"]]
     if not is_empty(calls):
         content = "\n".join([*([content] if content else []), *_calls(calls)])
-    rest = {key: turn[key] for key in _KEYS[4:-2] if key in turn}
+    rest = {key: turn[key] for key in _KEYS[4:-3] if key in turn}
     if not is_empty(turn.get("weight")):  # OpenAI's name of it
         if not is_empty(turn.get("loss")):
             raise ValueError("a turn has both 'loss' and 'weight'; give it one")

@@ -162,6 +162,8 @@ class Converter:
         """Write a medium that a row held to a file of its own; its name."""
         self.media_folder.mkdir(parents=True, exist_ok=True)
         path = self.media_folder / f"{self.written:08d}{suffix}"
+        if path.exists():
+            raise ValueError(f"{path} is there already; name another output, or move that folder")
         with path.open("xb") as file:
             file.write(data)
         self.written += 1

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import posixpath
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from anymodal.config import suggest
 from anymodal.data.containers import Row
 from anymodal.data.row_samples import RowSamples
+from anymodal.data.schemas.base import whole
 from anymodal.tools.dataset.conversion import prefix_of
 from anymodal.tools.dataset.media_values import map_media
 from anymodal.tools.dataset.statistics import Sample
@@ -66,7 +69,7 @@ class SplitRule:
         return [part for part, share in self.shares.items() if share][-1]  # rounding
 
 
-def keys_of(entry: Row, by: str | None, home: str = "") -> list[str]:
+def keys_of(entry: Row, by: str | None, home: str = "", root: str | Path = ".") -> list[str]:
     """The values of a row that it shares with those that it must stay together with.
 
     Of media, and of a row without any, they are digests, so that a long one takes no memory.
@@ -74,7 +77,8 @@ def keys_of(entry: Row, by: str | None, home: str = "") -> list[str]:
     Args:
         entry: the row.
         by: the column that has it; None for its media.
-        home: the folder where names of media start.
+        home: the folder where names of media start, within `root`.
+        root: the data set's folder, from which absolute names are told.
 
     Raises:
         ValueError: if there is no such column, or nothing in it.
@@ -86,7 +90,8 @@ def keys_of(entry: Row, by: str | None, home: str = "") -> list[str]:
             raise ValueError(
                 f"there is no column {by!r}, which decides the part; there are {names}"
             )
-        if value is None or value == "":
+        value = whole(value)
+        if value is None or value == "" or value != value:  # NaN
             raise ValueError(
                 f"there is nothing in column {by!r}, which decides the part; give the row a value, "
                 "or leave it out"
@@ -97,7 +102,9 @@ def keys_of(entry: Row, by: str | None, home: str = "") -> list[str]:
     def note(value: object, _: str) -> object:
         content = value.get("bytes") or value.get("path") if isinstance(value, Mapping) else value
         if isinstance(content, str) and not content.startswith("data:"):
-            content = posixpath.normpath(f"{home}{content}")
+            is_absolute = posixpath.isabs(content)
+            name = os.path.relpath(content, root) if is_absolute else f"{home}{content}"
+            content = posixpath.normpath(name)
         media.append(_digest(repr(content)))
         return value
 
@@ -180,6 +187,7 @@ def _keys_of_rows(source: RowSamples[Sample], by: str | None) -> Iterator[list[s
     for index in range(len(source)):
         entry = source.entry(index)
         try:
-            yield keys_of(entry, by, prefix_of(source.rows.home(index), source.folder) or "")
+            home = prefix_of(source.rows.home(index), source.folder) or ""
+            yield keys_of(entry, by, home, source.folder)
         except ValueError as error:
             raise ValueError(f"{source.rows.place(index)}: {error}") from error

@@ -26,8 +26,21 @@ ARROW_BATCH = 512
 
 
 def json_text(value: object) -> str:
-    """A row, or a value of one, as JSON."""
-    return json.dumps(value, ensure_ascii=False)
+    """A row, or a value of one, as JSON.
+
+    Raises:
+        ValueError: if it holds bytes.
+    """
+    return json.dumps(value, ensure_ascii=False, default=_refuse_bytes)
+
+
+def _refuse_bytes(value: object) -> object:
+    raise ValueError(
+        f"a row holds {printable(repr(value))}, which only Arrow and Parquet do; {_OUT}"
+    )
+
+
+_OUT = "write one of those, or leave its column out (--ignore)"
 
 
 @contextmanager
@@ -68,8 +81,10 @@ def write_table(path: Path, rows: Iterable[Row], columns: Sequence[str]) -> None
 
 
 def _cell(value: object, column: str) -> object:
-    if isinstance(value, list | dict):
+    if isinstance(value, list | dict | bytes):
         return json_text(value)
+    if value != value:  # NaN, which would be read as the word
+        return ""
     if isinstance(value, str) and cell_value(value) != value:
         raise ValueError(
             f"{column} is the text {printable(value)}, which would be read as a list or an object; "
@@ -110,12 +125,19 @@ def write_arrow(path: Path, rows: Iterable[Row]) -> None:
                     # A key of an object that the first rows lack would go without a word.
                     check_same(batch, table.to_pylist(), written, len(first))
                     out.write_table(table)
-                except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
+                except _unfit() as error:
                     raise ValueError(
                         f"of the rows from {written} on, one doesn't fit the types of the first "
                         f"{len(first)}: {error}; write JSON Lines instead"
                     ) from None
                 written += len(batch)
+
+
+def _unfit() -> tuple[type[Exception], ...]:
+    """What Arrow raises for a value of another type, or a number of more than 64 bits."""
+    import pyarrow
+
+    return pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError
 
 
 def _column_type(values: Sequence[object], column: str) -> Any:
@@ -124,18 +146,18 @@ def _column_type(values: Sequence[object], column: str) -> Any:
 
     try:
         return pyarrow.infer_type(values)
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
+    except _unfit() as error:
         fits, breaks = 0, len(values)  # rows up to `fits` have one type, up to `breaks` not
         while breaks - fits > 1:
             middle = (fits + breaks) // 2
             try:
                 pyarrow.infer_type(values[:middle])
                 fits = middle
-            except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError):
+            except _unfit():
                 breaks = middle
         raise ValueError(
             f"row {fits} has {printable(repr(values[fits]))} under {column!r}, of another type "
-            f"than the rows before it ({error}); write JSON Lines instead"
+            f"than the rows before it, or too large ({error}); write JSON Lines instead"
         ) from None
 
 
@@ -162,6 +184,8 @@ def check_same(rows: list[Row], written: list[Row], start: int, first: int) -> N
 def _without_none(value: object) -> object:
     if isinstance(value, dict):
         return {key: _without_none(each) for key, each in value.items() if each is not None}
+    if value != value:  # NaN, which differs from itself
+        return "nan"
     return [_without_none(each) for each in value] if isinstance(value, list) else value
 
 

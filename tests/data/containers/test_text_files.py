@@ -231,6 +231,45 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     assert read(tmp_path / "a.list", b'[{"a": 1}]') == [{"a": 1}]
 
 
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        (
+            "[{'role': 'user', 'content': 'it\\'s'}]",
+            [{"role": "user", "content": "it's"}],
+        ),  # pandas
+        ("{'bytes': None, 'path': 'a.png'}", {"bytes": None, "path": "a.png"}),  # `datasets`
+        ("{'bytes': b'\\x89P', 'path': None}", {"bytes": b"\x89P", "path": None}),
+        ("['a.png' 'b.png']", "['a.png' 'b.png']"),  # NumPy's, which Python reads as one text
+        ("[array([1])]", "[array([1])]"),
+        ("[laughs] so", "[laughs] so"),
+        ("[laughs]", "[laughs]"),
+        ("['a'] + ['b']", "['a'] + ['b']"),
+        ("{'a', 'b'}", "{'a', 'b'}"),
+        ("[\\d]", "[\\d]"),
+    ],
+)
+def test_lists_as_python_writes_them(tmp_path: Path, cell: str, value: object) -> None:
+    out = io.StringIO(newline="")
+    csv.writer(out).writerows([("one", "two"), (cell, "x")])
+    assert read(tmp_path / "a.csv", out.getvalue().encode()) == [{"one": value, "two": "x"}]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path, name: str) -> None:
+    text = '{"caption": "a", "messages": [{"role": "x", "role": "y"}]}'
+    with pytest.raises(ValueError, match=r"(line 1|entry 0) has the key 'role' twice"):
+        read(tmp_path / name, (text if name == "a.jsonl" else f"[{text}]").encode())
+
+
+def test_a_column_of_arrow_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    table = pyarrow.table([["a"], ["b"]], names=["caption", "caption"])
+    with pyarrow.ipc.new_file(str(tmp_path / "a.arrow"), table.schema) as out:
+        out.write_table(table)
+    with pytest.raises(ValueError, match="has two columns 'caption'; rename one"):
+        open_rows(tmp_path / "a.arrow")
+
+
 def test_a_cell_of_csv_may_hold_a_picture_in_base64(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_text(f'index\tcell\n1\t"{"A" * 200_000}"\n')

@@ -65,6 +65,11 @@ def test_what_is_no_edit_is_refused(folder: Path) -> None:
             Edits(write_entry(folder, entry))[0]
 
 
+def test_a_rejected_reply_may_be_empty(folder: Path) -> None:
+    entry = {"messages": talk("what?", "red"), "rejected_messages": talk("what?", "")}
+    assert Preferences(write_entry(folder, entry))[0].rejected[-1].text == ""
+
+
 CHOSEN, REJECTED = Message("assistant", "red"), Message("assistant", "blue")
 
 
@@ -80,6 +85,11 @@ CHOSEN, REJECTED = Message("assistant", "red"), Message("assistant", "blue")
         {"instruction": "what?", "input": "", "chosen": "red", "rejected": "blue"},
         {"prompt": "what?", "chosen": "red", "rejected": "blue"},
         {"chosen": talk("what?", "red"), "rejected": talk("what?", "blue")},
+        {  # OpenAI
+            "input": {"messages": talk("what?", "")[:1], "tools": [], "parallel_tool_calls": True},
+            "preferred_output": talk("", "red")[1:],
+            "non_preferred_output": talk("", "blue")[1:],
+        },
         {
             "prompt": talk("what?", "red")[:1],
             **{"chosen": talk("", "red")[1:], "rejected": talk("", "blue")[1:]},
@@ -128,7 +138,7 @@ def test_preferences_of_texts(folder: Path, entry: dict[str, Any]) -> None:
     asked = [Message("user", "what?")]
     assert (sample.chosen, sample.rejected) == ([*asked, CHOSEN], [*asked, REJECTED])
     assert sample.common == 1 and name_of_schema(entry) == "preferences"
-    with pytest.raises(ValueError, match=r"has a rejected reply \((rejected|text)"):
+    with pytest.raises(ValueError, match=r"has a rejected reply \((rejected|non_preferred|text)"):
         Conversations(write_entry(folder, entry))[0]
 
 

@@ -96,6 +96,23 @@ def test_turns_of_tools_are_texts_of_both_sides(folder: Path) -> None:
     assert roles == ["system", "user", "assistant", "user", "assistant"]
 
 
+def test_openai_s_older_calls_are_read_as_its_newer(folder: Path) -> None:
+    """What a `function` says is its result, and nothing that a model learns to say."""
+    older = [
+        {"role": "user", "content": "air?"},
+        {"role": "assistant", "content": None, "function_call": {"name": "aqi", "arguments": "{}"}},
+        {"role": "function", "name": "aqi", "content": "10"},
+        {"role": "assistant", "content": "good"},
+    ]
+    assert read(folder, {"messages": older, "functions": [{"name": "aqi"}]}) == [
+        ("system", ['[{"name": "aqi"}]']),
+        ("user", ["air?"]),
+        ("assistant", ['{"name": "aqi", "arguments": {}}']),
+        ("user", ["10"]),
+        ("assistant", ["good"]),
+    ]
+
+
 def test_media_of_one_list_stand_on_both_sides(folder: Path) -> None:
     """ms-swift's rows for making pictures, for changing them, and for pretraining."""
     made = read(folder, {"images": ["0.png"], "messages": talk("Draw a sea", "<image>")})
