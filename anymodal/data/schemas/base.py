@@ -84,7 +84,7 @@ def text_of(value: object, name: str) -> str:
     return str(value)
 
 
-def whole(value: object) -> object:
+def without_point(value: object) -> object:
     """A value as a whole number where it is one with a point, as pandas writes a column that lacks
     some; texts without blanks around them.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from anymodal.data.containers import Row
-from anymodal.data.schemas.base import Reading, Schema, take, whole
+from anymodal.data.schemas.base import Reading, Schema, take, without_point
 
 _KEYS = ("label", "class")
 
@@ -23,7 +23,7 @@ def class_name(label: object, reading: Reading) -> str:
         ValueError: if it isn't one of them, or a number without a name.
     """
     names = reading.labels
-    label = whole(label)
+    label = without_point(label)
     if not isinstance(label, str | int) or isinstance(label, bool) or label == "":
         raise ValueError(f"the label is {label!r}; give a name, or a number and its name in labels")
     if isinstance(names, Mapping):

@@ -15,7 +15,7 @@ from pathlib import Path
 from anymodal.config import suggest
 from anymodal.data.containers import Row
 from anymodal.data.row_samples import RowSamples
-from anymodal.data.schemas.base import whole
+from anymodal.data.schemas.base import without_point
 from anymodal.tools.dataset.conversion import prefix_of
 from anymodal.tools.dataset.media_values import map_media
 from anymodal.tools.dataset.statistics import Sample
@@ -90,7 +90,7 @@ def keys_of(entry: Row, by: str | None, home: str = "", root: str | Path = ".") 
             raise ValueError(
                 f"there is no column {by!r}, which decides the part; there are {names}"
             )
-        value = whole(value)
+        value = without_point(value)
         if value is None or value == "" or value != value:  # NaN
             raise ValueError(
                 f"there is nothing in column {by!r}, which decides the part; give the row a value, "
