@@ -273,8 +273,9 @@ def _convert(args: argparse.Namespace) -> int:
 
 def _add_questions(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
-        "Rows name a medium's file and what is in it: labels (a list, or a text with commas), or "
-        "with --synonyms a caption. `anymodal eval benchmark pope DIR` asks the questions."
+        "Rows name a medium's file and what is in it: labels (a list, or a text with commas), "
+        "objects with their category, or with --synonyms a caption; COCO's annotations of "
+        "instances are read too. `anymodal eval benchmark pope DIR` asks the questions."
     )
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="for NAME_pope_SETTING.json")
@@ -292,25 +293,33 @@ def _add_questions(parser: argparse.ArgumentParser) -> None:
 
 def _questions(args: argparse.Namespace) -> int:
     with quick_start():
-        source = _open(args)
+        from anymodal.evaluation.benchmarks.coco_labels import KIND, coco_labels
         from anymodal.metrics.object_names import ObjectNames
         from anymodal.tools.dataset.object_questions import (
             QUESTION,
             SETTINGS,
             ObjectQuestions,
             QuestionPlan,
+            labelled_files,
             labelled_media,
         )
 
     plan = QuestionPlan(args.count, args.question or QUESTION, args.seed)
     names = ObjectNames.from_file(args.synonyms) if args.synonyms else None
-    media, without = labelled_media(source, names)
+    path = Path(args.path[0])
+    if len(args.path) == 1 and (found := coco_labels(path)) is not None:
+        folder = Path(args.folder or path.parent)
+        media, without = labelled_files(found, KIND, names)
+    else:
+        source = _open(args)
+        folder = source.folder
+        media, without = labelled_media(source, names)
     questions = ObjectQuestions(media, plan)
     numbers = questions.write(args.out, args.name)
     for setting in SETTINGS:
         print(f"{args.out / args.name}_pope_{setting}.json: {numbers[setting]:,} questions")
     print(f"{len(media):,} media, {len(questions.counts):,} labels; {without:,} without a label")
-    print(f"ask them: anymodal eval benchmark pope {args.out} --media {source.folder}")
+    print(f"ask them: anymodal eval benchmark pope {args.out} --media {folder}")
     return 0
 
 
@@ -319,7 +328,7 @@ _TASKS = {
     "validate": ("open every row and media file", _add_validate, _validate),
     "split": ("parts for training and validation", _add_split, _split),
     "questions": (
-        "questions in POPE's manner from labels: is there a thing in this medium?",
+        "questions in POPE's manner from labels, such as whether a thing is in a medium",
         _add_questions,
         _questions,
     ),

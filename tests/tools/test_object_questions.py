@@ -65,6 +65,57 @@ def test_labels_stand_in_lists_texts_and_captions() -> None:
         labelled_medium({"image": b"x", "labels": ["a"]}, None)
 
 
+def test_one_thing_has_one_label() -> None:
+    labels = [("cat", "a bench"), ("Cats",), ("CAT", "benches"), ("dog",)]
+    media = [LabelledMedium(f"{n}.png", "image", each) for n, each in enumerate(labels)]
+    questions = ObjectQuestions(media, QuestionPlan())
+    assert questions.counts == {"cat": 3, "bench": 2, "dog": 1}
+    for setting in ("random", "popular", "adversarial"):
+        for row in questions.rows(setting):
+            is_there = "cat" in str(row["text"]) and row["image"] != "3.png"
+            assert not (is_there and row["label"] == "no"), "what is there under another form"
+            assert "an a" not in str(row["text"])
+
+
+def test_objects_with_their_categories_are_labels() -> None:
+    row = {"image": "a.png", "objects": {"bbox": [[0, 0, 1, 1]] * 2, "category": ["cat", "dog"]}}
+    assert labelled_medium(row, None).labels == ("cat", "dog")
+    row = {"image": "a.png", "objects": [{"label": "cat"}, {"label": "owl"}]}
+    assert labelled_medium(row, None).labels == ("cat", "owl")
+    for wrong in ({"labels": [3]}, {"objects": {"category": [0, 1]}}):
+        with pytest.raises(ValueError, match="give names of what is there"):
+            labelled_medium({"image": "a.png", **wrong}, None)
+
+
+def test_instances_of_coco_are_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file, out = tmp_path / "instances.json", tmp_path / "out"
+    found = {
+        "images": [{"id": n, "file_name": f"{n}.png"} for n in range(3)],
+        "categories": [
+            {"id": 7, "name": "cat"},
+            {"id": 9, "name": "kitten"},
+            {"id": 8, "name": "dog"},
+        ],
+        "annotations": [
+            {"image_id": n, "category_id": c} for n, c in ((0, 7), (0, 9), (1, 8), (1, 8))
+        ],
+    }
+    file.write_text(json.dumps(found))
+    (tmp_path / "names.txt").write_text("cat, kitten\n")
+    command = ["data", "questions", str(file), "--out", str(out)]
+    assert main([*command, "--synonyms", str(tmp_path / "names.txt")]) == 0
+    assert "2 media, 2 labels; 1 without a label" in capsys.readouterr().out
+    rows = [json.loads(line) for line in (out / "own_pope_popular.json").open()]
+    assert [(row["image"], row["label"]) for row in rows[:2]] == [("0.png", "yes"), ("0.png", "no")]
+    found["annotations"].append({"image_id": 5, "category_id": 7})
+    file.write_text(json.dumps(found))
+    assert main(command) == USAGE
+    assert "an annotation is of picture 5, which the file" in capsys.readouterr().err
+    file.write_text(json.dumps({**found, "images": [{"id": 1}]}))
+    assert main(command) == USAGE
+    assert "one of the images has no file_name" in capsys.readouterr().err
+
+
 def test_the_command_writes_what_the_benchmark_reads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

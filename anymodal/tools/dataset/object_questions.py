@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +18,14 @@ from anymodal.data.entry_keys import is_empty, only_medium, supplies
 from anymodal.data.row_samples import RowSamples
 from anymodal.evaluation.benchmarks.pope import pope_row
 from anymodal.io.checkpoint import replacing
-from anymodal.metrics.object_names import ObjectNames
+from anymodal.metrics.object_names import ObjectNames, singular
+from anymodal.metrics.words import words
 
+_ARTICLE = re.compile(r"^(?:an?|the)\s+(?=\S)", re.I)
 QUESTION = "Is there {article} {object} in this {kind}?"
 SETTINGS = ("random", "popular", "adversarial")
+_LABELS = ("labels", "label", "objects")
+_INNER = ("category", "categories", "label", "labels", "name", "names", "ref")
 
 
 class LabelledMedium(NamedTuple):
@@ -80,6 +85,38 @@ def labelled_media(
     return labelled, len(media) - len(labelled)
 
 
+def labelled_files(
+    labels: Mapping[str, Sequence[str]], kind: str, names: ObjectNames | None
+) -> tuple[list[LabelledMedium], int]:
+    """Files of a kind with their labels, and the number of those without any."""
+    media = [
+        LabelledMedium(file, kind, tuple(dict.fromkeys(known_labels(several, names))))
+        for file, several in labels.items()
+    ]
+    labelled = [medium for medium in media if medium.labels]
+    return labelled, len(media) - len(labelled)
+
+
+def _under_one_name(media: Sequence[LabelledMedium]) -> list[LabelledMedium]:
+    """The media with each thing's label as it was first written, without its article.
+
+    Else "Cat" would be asked about where "cat" isn't among the labels, with no as its answer.
+    """
+    first: dict[tuple[str, ...], str] = {}
+    for medium in media:
+        for label in medium.labels:
+            first.setdefault(_thing(label), _ARTICLE.sub("", label))
+    return [
+        medium._replace(labels=tuple(dict.fromkeys(first[_thing(each)] for each in medium.labels)))
+        for medium in media
+    ]
+
+
+def _thing(label: str) -> tuple[str, ...]:
+    named = words(_ARTICLE.sub("", label))
+    return (*map(singular, named),) or (label,)
+
+
 def _name_within(folder: Path, home: Path, file: str) -> str:
     """The name of a file from a data set's folder, where names of its row start elsewhere."""
     if home == folder:
@@ -92,10 +129,11 @@ def _name_within(folder: Path, home: Path, file: str) -> str:
 
 def labelled_medium(entry: Row, names: ObjectNames | None) -> LabelledMedium:
     """The medium of a row, and what is in it: its `labels` (a list, or a text with commas), its
-    `label`, and with names those that its `caption` or captions have.
+    `label`, the categories of its `objects`, and with names those that its `caption` or captions
+    have.
 
     Raises:
-        ValueError: if it has no file of a medium, or more than one.
+        ValueError: if it has no file of a medium, or more than one, or labels that are no names.
     """
     kind, file = only_medium(supplies(entry, {}))
     if not isinstance(file, str):
@@ -103,21 +141,36 @@ def labelled_medium(entry: Row, names: ObjectNames | None) -> LabelledMedium:
             "the medium stands in the row itself, and a question names a file; write the media out "
             "with `anymodal data convert`"
         )
-    labels = [str(label).strip() for key in ("labels", "label") for label in _texts(entry.get(key))]
-    if names is not None:
-        # A label may be one of several names of a thing.
-        labels = [(names.names_in([label]) or [label])[0] for label in labels]
-        captions = entry.get("caption")
-        labels += names.names_in(captions if isinstance(captions, list) else _texts(captions))
-    return LabelledMedium(file, kind, tuple(dict.fromkeys(label for label in labels if label)))
+    told = [text for key in _LABELS for text in _texts(entry.get(key), key)]
+    captions = entry.get("caption")
+    texts = captions if isinstance(captions, list) else [captions or ""]
+    labels = [*known_labels(told, names), *(names.names_in(map(str, texts)) if names else ())]
+    return LabelledMedium(file, kind, tuple(dict.fromkeys(labels)))
 
 
-def _texts(value: object) -> list[str]:
+def known_labels(labels: Iterable[str], names: ObjectNames | None) -> list[str]:
+    """Labels, with names as the objects of which they are one of several names."""
+    stripped = [label for label in map(str.strip, labels) if label]
+    if names is None:
+        return stripped
+    return [(names.names_in([label]) or [label])[0] for label in stripped]
+
+
+def _texts(value: object, key: str) -> list[str]:
     if is_empty(value):
         return []
+    if isinstance(value, dict):  # of lists, as `datasets` has objects with their boxes
+        inner = next((name for name in _INNER if not is_empty(value.get(name))), None)
+        return [] if inner is None else _texts(value[inner], f"{key}.{inner}")
     if isinstance(value, list):
-        return [str(each) for each in value]
-    return str(value).split(",")
+        return [text for each in value for text in _item_texts(each, key)]
+    if not isinstance(value, str):
+        raise ValueError(f"{key} is {value!r}; give names of what is there")
+    return value.split(",")
+
+
+def _item_texts(value: object, key: str) -> list[str]:
+    return [value] if isinstance(value, str) else _texts(value, key)
 
 
 class ObjectQuestions:
@@ -126,7 +179,7 @@ class ObjectQuestions:
     For each label of a medium one question with yes, and one with no about something that isn't in
     it: drawn from all labels (`random`), the most frequent one (`popular`), or the one that stands
     most often beside that label in other media (`adversarial`). Where the latter two have none
-    left, one is drawn.
+    left, one is drawn. Labels that differ in case, in an article or in a regular plural are one.
 
     Source: Li et al. 2023, "Evaluating object hallucination in large vision-language models",
     section 5.1, https://arxiv.org/abs/2305.10355.
@@ -140,6 +193,7 @@ class ObjectQuestions:
     """
 
     def __init__(self, media: Sequence[LabelledMedium], plan: QuestionPlan) -> None:
+        media = _under_one_name(media)
         self.media, self.plan = media, plan
         self.counts = Counter(label for medium in media for label in medium.labels)
         if len(self.counts) < 2:
