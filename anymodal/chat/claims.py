@@ -21,12 +21,20 @@ QUESTION = "{claim} Is that right? Answer yes or no."
 """Asks whether a claim is right."""
 ANSWERS = ("yes", "Yes", "no", "No")
 
+_ABBREVIATIONS = ("Dr", "Mr", "Mrs", "Ms", "Prof", "St", "vs", "approx", r"e\.g", r"i\.e")
+_NO_ABBREVIATION = "".join(rf"(?<!\b{each})" for each in _ABBREVIATIONS)
 # A number of a list belongs to what follows.
-_SENTENCE = re.compile(r"(?:\d+[.)][ \t]+(?=\S))?\S.*?(?:[.!?]+(?=\s|$)|(?=\n|$))")
+_SENTENCE = re.compile(
+    r"(?:\d+[.)][ \t]+(?=\S))?\S.*?"
+    rf"(?:(?:{_NO_ABBREVIATION}\.|[!?])[.!?]*[\"'”’)\]]*(?=\s|$)|[。！？]+[”』」）]*|(?=\n|$))"
+)
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+(.+)$", re.M)
 _WORDS = re.compile(r"\w+")
 _PLACE = re.compile(r"\{\w+\}")
-_DENIAL = re.compile(r"\b(?:no|not|cannot)\b|n['’]t\b")
+_DENIAL = re.compile(
+    r"\b(?:no|not|cannot|nope|never|none|neither|nothing|incorrect|wrong|false|untrue|inaccurate)\b|"
+    r"n['’]t\b"
+)
 
 Ask = Callable[[Sequence[list[Message]], Sequence[str] | None], Sequence[Message]]
 """Answers conversations; each reply is one of the choices where some are given and the model tells
@@ -100,7 +108,7 @@ def fill_places(template: str, texts: Mapping[str, str]) -> str:
 def statements_of(text: str, questions: bool = False) -> list[str]:
     """The sentences of a text that state something, and with `questions` those that ask."""
     sentences = [each.strip() for each in _SENTENCE.findall(text)]
-    return _unique(each for each in sentences if questions or not each.endswith("?"))
+    return _unique(each for each in sentences if questions or not each.endswith(("?", "？")))
 
 
 def without_sentences(text: str, sentences: Iterable[str]) -> str:
@@ -156,7 +164,8 @@ def yes_probability(answer: Message) -> float:
     """The probability of yes in an answer: of its choices, or 1 and 0 by its first sentence.
 
     A text that begins with yes or no is that; another one is read as POPE reads it
-    (arXiv:2305.10355): one that denies is a no, and so is one without a word.
+    (arXiv:2305.10355): one that denies is a no, also by "wrong" or "incorrect", and so is one
+    without a word.
     """
     by_answer = {"yes": 0.0, "no": 0.0}
     for choice in answer.choices:

@@ -140,6 +140,10 @@ def test_a_judge_says_scores(tmp_path: Path) -> None:
 def test_claims_are_sentences_or_what_a_model_writes_down() -> None:
     text = "A red ball. Is it 3.5 m long? It is!\nBlue\nBlue\n1. A cow."
     assert statements_of(text) == ["A red ball.", "It is!", "Blue", "1. A cow."]
+    text = 'Dr. Lee, e.g., has 3.5 dogs. "It is red." 这是狗。它是红色的。这是猫吗？'
+    assert statements_of(text) == [
+        *("Dr. Lee, e.g., has 3.5 dogs.", '"It is red."', "这是狗。", "它是红色的。"),
+    ]
     left = without_sentences("- a dog\n- a dog house\n\nSo. A cat.", ["- a dog", "So."])
     assert left == "- a dog house\n\nA cat."
     prompts: list[Message] = []
@@ -163,7 +167,8 @@ def test_claims_are_sentences_or_what_a_model_writes_down() -> None:
     assert yes_probability(answer) == pytest.approx(2 / 3)
     for text in ("Yes. No.", "Yes, there is no ball", "It is so"):
         assert yes_probability(said(text)) == 1
-    for text in ("It is not", "It isn't.", "I can’t tell", "", "**No**"):
+    denials = ("That is incorrect.", "False", "Nope", "This is wrong")
+    for text in ("It is not", "It isn't.", "I can’t tell", "", "**No**", *denials):
         assert yes_probability(said(text)) == 0
 
 
