@@ -218,6 +218,12 @@ def assign_roles(
     return roles[::-1]
 
 
+def last_source_first(roles: Sequence[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Places and roles with the last source before the others, as that which media start from."""
+    sources = [pair for pair in roles if pair[1] == SOURCE]
+    return [*sources[-1:], *(pair for pair in roles if pair not in sources[-1:])]
+
+
 def fill_slots(slots: Sequence[ReferenceSlot], media: Sequence[Media]) -> list[Reference]:
     """References of media that a caller names, as `assign_roles` chooses."""
     roles = assign_roles(slots, [type(each) for each in media], asked=True)

@@ -17,6 +17,7 @@ from anymodal.decoders.references import (
     check_references,
     fill_slots,
     first_of,
+    last_source_first,
 )
 from anymodal.io.message_parts import PartReader
 from anymodal.language.pointers import PendingMedium
@@ -33,7 +34,8 @@ them; an empty list for none."""
 
 
 REFERENCE_GUIDANCE = "reference_guidance"
-_OF_SOURCES = ("strength", "span")
+STRENGTH = "strength"
+_OF_SOURCES = (STRENGTH, "span")
 """Settings of a start from a medium."""
 
 
@@ -117,13 +119,19 @@ class ReplyReferences:
         media = span.references if points else self.media
         classes = [each.media if isinstance(each, PendingMedium) else type(each) for each in media]
         roles = assign_roles(slots, classes)
+        settings = self._settings_of(span.name)
+        if chosen or settings.get(STRENGTH) is not None:  # it starts from one of them
+            roles = last_source_first(roles)
         return (*(self._reference(media[k], role) for k, role in roles), *(chosen or ()))
 
     def _slots(self, name: str, chosen: Sequence[Reference]) -> tuple[ReferenceSlot, ...]:
         """The places for references of a modality's decoder, under the settings of this reply."""
         decoder: Decoder = self.model.decoders.get(name)
-        settings = self.settings.get(name, self.model.modalities[name].sampling)
-        return decoder.slots(settings, [each.role for each in chosen])
+        return decoder.slots(self._settings_of(name), [each.role for each in chosen])
+
+    def _settings_of(self, name: str) -> Mapping[str, Any]:
+        """The settings of a modality's media."""
+        return self.settings.get(name, self.model.modalities[name].sampling)
 
     def _check_settings(self, name: str) -> None:
         """Check that there are references where the caller gives a setting that is about them.

@@ -37,6 +37,7 @@ class ModelFacts:
         writes: kinds of output of a reply; none for encoders alone.
         makers: the modality that makes each kind of media, or speaks it.
         voices: names of the voices of its speakers.
+        speakers: the modalities that are spoken.
         replies: whether it replies, or only embeds.
         created: when it was first known here, in seconds since 1970.
     """
@@ -47,6 +48,7 @@ class ModelFacts:
     makers: Mapping[str, str]
     replies: bool
     voices: Sequence[str] = ()
+    speakers: Sequence[str] = ()
     created: int = field(default_factory=lambda: int(time.time()))
 
     @classmethod
@@ -62,10 +64,10 @@ class ModelFacts:
             reads = [TEXT, *reads]
         outputs = {name: each for name, each in modalities.items() if each.decoder or each.speaker}
         makers = {each.media.kind: name for name, each in outputs.items()}
-        speakers = [each.speaker for each in outputs.values() if each.speaker is not None]
-        voices = [voice for speaker in speakers for voice in speaker.voices]
+        speakers = {name: each.speaker for name, each in outputs.items() if each.speaker}
+        voices = [voice for speaker in speakers.values() for voice in speaker.voices]
         writes = [] if model is None else [TEXT, *makers]
-        return cls(name, reads, writes, makers, model is not None, voices)
+        return cls(name, reads, writes, makers, model is not None, voices, [*speakers])
 
 
 class ServedModel:

@@ -12,14 +12,21 @@ import numpy as np
 import pytest
 import torch
 
+from anymodal.chat.references import ReplyReferences
 from anymodal.chat.session import Session
 from anymodal.cli.chat_commands import ChatCommands
-from anymodal.decoders.references import MASK, Reference
-from anymodal.media import Image
+from anymodal.decoders import DiffusionDecoder
+from anymodal.decoders.references import MASK, SOURCE, Reference
+from anymodal.heads.linear import LinearHead
+from anymodal.language.reply_state import SpanReady
+from anymodal.media import Image, Media
+from anymodal.modality import Modality
 from anymodal.model import AnyModal
 from anymodal.serving.engine import Engine
 from anymodal.serving.requests import ReplyRequest
 from anymodal.types import Done, Message, Target
+from tests.support.language_kinds import make
+from tests.support.pipelines import FAMILIES
 from tests.support.tiny import compose, learn_by_heart, picture, sound
 
 
@@ -160,6 +167,28 @@ def test_references_that_do_not_fit_are_refused(references: Any, message: str) -
     model = model_with(0)
     with pytest.raises(ValueError, match=message):
         model.stream([ONE, TWO, "the first"], references=references)
+
+
+def test_of_several_pictures_the_last_is_the_start() -> None:
+    language = make("llama")
+    klein = DiffusionDecoder(FAMILIES["flux_2_klein"].build(), size=16, references=[SOURCE])
+    head = LinearHead(input_width=language.width, num_signal_tokens=4, spec=klein.spec)
+    image = Modality(decoder=klein, head=head, num_signal_tokens=4)
+    model = AnyModal(language, None, {"image": image})
+    talk, mask = [Message("user", [ONE, TWO, "?"])], Reference(ONE, MASK)
+    hidden = torch.zeros(4, model.language.width)
+
+    def shown(references: Any = None, **settings: object) -> list[Media]:
+        chosen = ReplyReferences(
+            model, talk, references, points=False, settings={"image": settings}
+        )
+        made_from = chosen.of(SpanReady("image", hidden, hidden), 0)
+        return [each.media for each in made_from if isinstance(each, Reference)]
+
+    assert shown() == [ONE, TWO] == shown({"image": [ONE, TWO]}, strength=0.6)
+    assert shown(strength=0.6) == [TWO, ONE]
+    assert shown({"image": mask}) == [TWO, ONE, ONE]
+    assert shown({"image": [ONE, TWO, mask]}) == [ONE, TWO, ONE]
 
 
 @pytest.mark.parametrize("pointers", [0, 3])

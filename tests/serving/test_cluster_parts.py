@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,9 +18,11 @@ from torch._subclasses import FakeTensorMode
 from anymodal import cli, composition
 from anymodal.chat.orders import Order
 from anymodal.composition.folders import RUN_FILE
+from anymodal.decoders.references import Reference
 from anymodal.media import Image, Media
+from anymodal.modality import Modality
 from anymodal.model import AnyModal
-from anymodal.serving.cluster.applications import application_name
+from anymodal.serving.cluster.applications import application_name, model_application
 from anymodal.serving.cluster.calls import MOST_ATTEMPTS, ReplicaLostError
 from anymodal.serving.cluster.decoder_replica import DecoderReplica, open_decoder_of
 from anymodal.serving.cluster.deploying import check_sources
@@ -30,6 +32,7 @@ from anymodal.serving.cluster.remote_model import RemoteEngine
 from anymodal.serving.cluster.replay import Replay
 from anymodal.serving.cluster.scale import API, LANGUAGE, PartScale, Scales
 from anymodal.serving.cluster.stickiness import conversation_key
+from anymodal.serving.cluster.stored_media import StoredMedium
 from anymodal.serving.engine import EngineSettings
 from anymodal.serving.errors import EngineClosedError, ModelFaultError
 from anymodal.serving.model_source import ModelSource
@@ -46,6 +49,8 @@ from anymodal.types import (
     ToolCall,
     ToolCalled,
 )
+from tests.support.speakers import Beeper
+from tests.support.tiny import tiny_model
 
 DRAW = "draw a small blue ball"
 QUICK = {"image": {"steps": 4, "guidance": 1.0}}
@@ -65,7 +70,7 @@ class LocalCluster:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.source = ModelSource("nano", "nano", device="cpu")
         self.stored: dict[int, Media] = {}
-        self.decoder = DecoderReplica(self.source, "image", self.put)
+        self.decoder = DecoderReplica(self.source, "image", self.put, self.get)
         decoders = dict.fromkeys(("image", "audio", "video"), self.ask_decoder)
         self.language = LanguageReplica(self.source, decoders, loop)
         self.model = AnyModal.from_pretrained("nano", weights=False)
@@ -245,6 +250,24 @@ def test_a_decoder_replica_has_one_decoder(cluster: LocalCluster) -> None:
         open_decoder_of(cluster.source, "imu")
 
 
+def test_media_of_the_same_reply_come_from_the_store(
+    cluster: LocalCluster, run: Run, expected: Message
+) -> None:
+    (source,) = expected.media
+    conditioning = cluster.decoder.worker.model.decoders["image"].embed_captions(["a red ball"])
+    settings = {"steps": 2, "guidance": 1.0, "strength": 0.5}
+
+    async def made(medium: Any) -> Media:
+        order = Order(1, "image", conditioning, 0, (Reference(medium),))
+        (*_, last) = [item async for item in cluster.decoder.make(order, settings)]
+        assert isinstance(last, MediumReady), last
+        return await cluster.get(cast(Any, last.media).reference)
+
+    stored = StoredMedium(0, cluster.put(source))
+    digests = [run(made(each)).digest() for each in (stored, source)]
+    assert digests[0] == digests[1] and cluster.calls["get"] == 3
+
+
 # ---- Small parts -------------------------------------------------------------------------------
 
 
@@ -333,6 +356,20 @@ def test_a_run_isn_t_served_by_a_cluster(tmp_path: Path) -> None:
     assert source.is_run
     with pytest.raises(ValueError, match="anymodal export"):
         check_sources([source], Scales())
+
+
+def test_a_model_that_speaks_isn_t_served_by_a_cluster(tmp_path: Path) -> None:
+    silent = tiny_model()
+    voice = {"voice": Modality(speaker=Beeper())}
+    folder = tmp_path / "talker"
+    AnyModal(silent.language, silent.projection, voice).save_pretrained(folder)
+    source = ModelSource("talker", str(folder), trusted_packages=["tests"])
+    assert source.facts.speakers == ["voice"] and source.facts.makers == {"speech": "voice"}
+    # Before Ray is asked for anything, by a builder of KubeRay's too.
+    with pytest.raises(ValueError, match=r"no speech yet, and 'talker' has a speaker \('voice'\)"):
+        check_sources([source], Scales())
+    with pytest.raises(ValueError, match="no speech yet"):
+        model_application(source, Scales())
 
 
 def test_options_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,7 +109,8 @@ def test_only_what_a_mask_leaves_clear_is_made_anew(client: openai.OpenAI) -> No
     file = BytesIO()
     Pillow.fromarray(pixels).save(file, "PNG")
     made = client.images.edit(
-        image=shown.encode(".png"), mask=file.getvalue(), prompt="draw a big green star",
+        image=[shown.encode(".png"), Image(shown.pixels[::-1].copy()).encode(".png")],
+        mask=file.getvalue(), prompt="draw a big green star",  # of the first one
         model="nano", extra_body={"seed": 3, "sampling": {"image": {**QUICK, "steps": 4}}},
     )  # fmt: skip
     assert made.data is not None

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from anymodal.chat.messages import MAX_MEDIA
-from anymodal.decoders.references import MASK, Reference
+from anymodal.decoders.references import MASK, SOURCE, Reference
 from anymodal.media import Image, Limits, Media, MediaError
 from anymodal.serving.api.answers import answers
 from anymodal.serving.api.errors import ApiError, client_text
@@ -20,6 +20,7 @@ from anymodal.serving.api.media_schemas import ImageBody, ImageEditBody
 from anymodal.serving.api.replies import Json, MediaEncoder
 from anymodal.serving.api.sizes import size_settings
 from anymodal.serving.api.state import state_of, while_connected
+from anymodal.serving.served import ServedModel
 from anymodal.types import Message, TokenUsage
 
 router = APIRouter()
@@ -49,7 +50,8 @@ async def create_image(request: Request, body: ImageBody) -> Response:
 async def create_image_edit(request: Request) -> Response:
     """Make images from images and a prompt, which the language model reads as a user's message.
 
-    Where a mask is clear, the first image is made anew; elsewhere it stays.
+    Where a mask is clear, the first image is made anew; elsewhere it stays. As many of the others
+    as the model's decoder looks at are shown to it beside.
     """
     state = state_of(request)
     body, uploads = await read_form(request, ImageEditBody, {"image": MAX_MEDIA, "mask": 1})
@@ -61,28 +63,37 @@ async def create_image_edit(request: Request) -> Response:
     prompt = prompt_message(body.prompt, "prompt")[0].content
     media = await asyncio.to_thread(media_of, files, Image.kind, state.settings.limits)
     conversation = [Message("user", [*media, *prompt])]
-    made_from = {}
+    white = None
     if masks:
-        limits = state.settings.limits
-        made_from[modality] = await asyncio.to_thread(_masked, media, masks[0], limits)
+        white = await asyncio.to_thread(_white, masks[0], state.settings.limits)
     served = await state.open(request, name)
+    made_from = {} if white is None else {modality: _masked(served, modality, media, white)}
     size = size_settings(served, modality, body.size, [*body.media_settings()])
     work = make_media(state, served, modality, conversation, body, size, made_from)
     images, usages = await while_connected(request, work)
     return JSONResponse(await asyncio.to_thread(_answer, body, images, usages))
 
 
-def _masked(media: Sequence[Media], mask: bytes, limits: Limits) -> list[Reference]:
-    """The first image, and a mask of it that is white where a file is clear.
+def _white(mask: bytes, limits: Limits) -> Image:
+    """A mask that is white where a file is clear.
 
     Raises:
         ApiError: for a file that has no transparency, or can't be read.
     """
     try:
-        white = Image.of_transparency(mask, limits=limits)
+        return Image.of_transparency(mask, limits=limits)
     except MediaError as error:
         raise ApiError(400, f"mask: {client_text(error)}", param="mask") from error
-    return [Reference(media[0]), Reference(white, MASK)]
+
+
+def _masked(
+    served: ServedModel, modality: str, media: Sequence[Media], white: Image
+) -> list[Reference]:
+    """The first image with its mask, and as many others as the decoder looks at."""
+    assert served.model is not None, "of a model that makes images"
+    slots = served.model.decoders.get(modality).slots({}, [MASK])
+    most = next((slot.most for slot in slots if slot.role == SOURCE), 1)
+    return [*map(Reference, media[:most]), Reference(white, MASK)]
 
 
 def _answer(body: ImageBody, media: Sequence[Media], usages: Sequence[TokenUsage]) -> Json:

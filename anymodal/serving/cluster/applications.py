@@ -19,7 +19,7 @@ from anymodal.serving.admission import EngineSettings
 from anymodal.serving.api.settings import ServerSettings
 from anymodal.serving.cluster.api_replica import ApiReplica
 from anymodal.serving.cluster.decoder_replica import DecoderReplica
-from anymodal.serving.cluster.handles import decoder_call, put_medium
+from anymodal.serving.cluster.handles import decoder_call, get_medium, put_medium
 from anymodal.serving.cluster.language_replica import LanguageReplica
 from anymodal.serving.cluster.scale import API, JOBS, LANGUAGE, PartScale, Scales
 from anymodal.serving.model_source import ModelSource
@@ -58,16 +58,31 @@ class DeployedDecoder(DecoderReplica):
     """
 
     def __init__(self, source: ModelSource, modality: str) -> None:
-        super().__init__(source, modality, put_medium)
+        super().__init__(source, modality, put_medium, get_medium)
 
 
 def parts_of_model(source: ModelSource) -> list[str]:
-    """The parts of a model that scale apart: the language model, and what it makes media of."""
+    """The parts of a model that scale apart: the language model, and what it makes media of.
+
+    Raises:
+        ValueError: if one of them speaks.
+    """
+    if source.facts.speakers:
+        names = ", ".join(map(repr, source.facts.speakers))
+        raise ValueError(
+            f"a cluster serves no speech yet, and {source.name!r} has a speaker ({names}); serve "
+            "it without --ray, or leave the speaker out of its configuration"
+        )
     return [LANGUAGE, *source.facts.makers.values()]
 
 
 def model_application(source: ModelSource, scales: Scales) -> Any:
-    """The application of a model's checkpoint."""
+    """The application of a model's checkpoint.
+
+    Raises:
+        ValueError: if a part of it can't be served by a cluster.
+    """
+    _, *makers = parts_of_model(source)
     from ray import serve
 
     settings = replace(source.settings or EngineSettings(), content_filter=None)
@@ -85,7 +100,7 @@ def model_application(source: ModelSource, scales: Scales) -> Any:
         name: deployment(
             DeployedDecoder, name, max_ongoing_requests=2 * settings.media_batch_size
         ).bind(source, name)
-        for name in source.facts.makers.values()
+        for name in makers
     }
     language = deployment(
         DeployedLanguage,

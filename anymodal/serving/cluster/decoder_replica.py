@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from anymodal import composition
 from anymodal.chat.orders import Order
+from anymodal.chat.references import PendingReference
 from anymodal.composition import placement
+from anymodal.decoders.references import Reference
 from anymodal.media import Media
 from anymodal.model import AnyModal
 from anymodal.serving.admission import EngineSettings
-from anymodal.serving.cluster.stored_media import PutMedium, StoredMedium
+from anymodal.serving.cluster.stored_media import GetMedium, PutMedium, StoredMedium
 from anymodal.serving.media_worker import MediaTask, MediaWorker
 from anymodal.serving.model_source import ModelSource
 from anymodal.types import Event, MediumReady
@@ -25,10 +28,11 @@ class DecoderReplica:
         source: of the model. Only this decoder's weights are read.
         modality: its name.
         put: hands each medium to the object store.
+        get: gets media of the same reply, which another one is made from, from there.
     """
 
-    def __init__(self, source: ModelSource, modality: str, put: PutMedium) -> None:
-        self.modality, self.put = modality, put
+    def __init__(self, source: ModelSource, modality: str, put: PutMedium, get: GetMedium) -> None:
+        self.modality, self.put, self.get = modality, put, get
         settings = source.settings or EngineSettings()
         self.worker = MediaWorker(
             open_decoder_of(source, modality), modality, settings.media_batch_size
@@ -43,7 +47,8 @@ class DecoderReplica:
             `MediumProgress`, then `MediumReady` of a `StoredMedium`, or an error in its place.
         """
         client = _RemoteClient(self.modality, settings)
-        self.worker.submit(MediaTask(client, order))
+        references = [await self._with_medium(each) for each in order.references]
+        self.worker.submit(MediaTask(client, replace(order, references=tuple(references))))
         try:
             while True:
                 item = await client.items.get()
@@ -55,6 +60,14 @@ class DecoderReplica:
                     return
         finally:
             client.is_alive = False
+
+    async def _with_medium(self, reference: Reference | PendingReference) -> Reference:
+        """A reference with the medium itself, where the object store has it."""
+        assert isinstance(reference, Reference), "an order waits for what it is made from"
+        stored: object = reference.media
+        if not isinstance(stored, StoredMedium):
+            return reference
+        return replace(reference, media=await self.get(stored.reference))
 
     def check_health(self) -> None:
         """Make sure that media are made.

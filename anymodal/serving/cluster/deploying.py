@@ -28,7 +28,7 @@ def check_sources(sources: Sequence[ModelSource], scales: Scales) -> None:
     """Make sure that models can be served by a cluster, and scaled so.
 
     Raises:
-        ValueError: for a run, two models of one name, or a part that there isn't.
+        ValueError: for a run, two models of one name, one that speaks, or a part that there isn't.
     """
     for source in sources:
         if source.is_run:

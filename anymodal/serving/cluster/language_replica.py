@@ -60,11 +60,6 @@ class LanguageReplica:
             device=source.device,
             build_part=composition.OpenOnFirstUse(source.path),
         )
-        if model.speakers:
-            raise ValueError(
-                f"a cluster serves no speech yet, and {source.name!r} has a speaker; serve it on "
-                "one machine, or leave the speaker out of its configuration"
-            )
         engine = Engine(model, settings, make_worker)
         self.served = ServedModel(source.name, model, None, settings, engine)
 
