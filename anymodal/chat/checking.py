@@ -22,6 +22,7 @@ from anymodal.chat.claims import (
 )
 from anymodal.config import suggest
 from anymodal.core import ComposedModel
+from anymodal.language.choices import distinct_choices
 from anymodal.types import (
     Claim,
     ClaimChecked,
@@ -145,7 +146,9 @@ def ask_model(model: Verifier, seed: int, max_new_tokens: int | None = None) -> 
         conversations: Sequence[list[Message]], choices: Sequence[str] | None
     ) -> Sequence[Message]:
         if isinstance(model, ComposedModel):
-            each = None if choices is None else [list(choices)] * len(conversations)
+            each = None
+            if choices is not None:
+                each = [distinct_choices(model.language, choices)] * len(conversations)
             return reply_many(
                 model,
                 conversations,

@@ -151,7 +151,11 @@ def verify_claims(
 
 
 def _question(claim: str, template: str) -> str:
-    return claim if claim.endswith("?") else fill_places(template, {"claim": claim})
+    if claim.endswith(("?", "？")):
+        return claim
+    # A line of a list has no full stop, and would run into the question.
+    ended = f"{claim}." if claim[-1:].isalnum() and template.startswith("{claim} ") else claim
+    return fill_places(template, {"claim": ended})
 
 
 def _checked(claim: str, answer: Message, settings: ClaimSettings) -> Claim:

@@ -72,12 +72,7 @@ def tokenize_choices(language: LanguageModel, texts: Sequence[str]) -> list[Choi
     """
     choices: dict[tuple[int, ...], Choice] = {}
     for text in texts:
-        segments = language.render_chat([("user", ["?"]), ("assistant", [text])], False)
-        ids = [token for each in segments if each.supervised for token in each.ids]
-        if not any(each.supervised and each.is_content for each in segments):
-            raise ValueError(f"choice {text!r} has no tokens; leave it out")
-        # The end belongs to a reply: "walking" is not the beginning of "walking upstairs".
-        key = (*(ids[:-1] if ids[-1] in language.stops else ids), END)
+        key = _tokens_of(language, text)
         if key in choices:
             raise ValueError(
                 f"the choices {choices[key].text!r} and {text!r} are the same tokens for this "
@@ -85,6 +80,27 @@ def tokenize_choices(language: LanguageModel, texts: Sequence[str]) -> list[Choi
             )
         choices[key] = Choice(text, key)
     return list(choices.values())
+
+
+def distinct_choices(language: LanguageModel, texts: Sequence[str]) -> list[str]:
+    """Texts without those that are the same tokens as one before, such as "Yes" in lower case.
+
+    Raises:
+        ValueError: if a text has no tokens.
+    """
+    by_tokens: dict[tuple[int, ...], str] = {}
+    for text in texts:
+        by_tokens.setdefault(_tokens_of(language, text), text)
+    return [*by_tokens.values()]
+
+
+def _tokens_of(language: LanguageModel, text: str) -> tuple[int, ...]:
+    segments = language.render_chat([("user", ["?"]), ("assistant", [text])], False)
+    ids = [token for each in segments if each.supervised for token in each.ids]
+    if not any(each.supervised and each.is_content for each in segments):
+        raise ValueError(f"choice {text!r} has no tokens; leave it out")
+    # The end belongs to a reply: "walking" is not the beginning of "walking upstairs".
+    return (*(ids[:-1] if ids[-1] in language.stops else ids), END)
 
 
 @torch.inference_mode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers.normalizers import Lowercase
 
 from anymodal.chat.claims import (
+    ANSWERS,
     ClaimSettings,
     split_claims,
     statements_of,
@@ -23,6 +26,7 @@ from anymodal.data.preferences import Preferences
 from anymodal.evaluation.comparison import PairMessage, copied_parts, row_of_replies
 from anymodal.evaluation.predictor import ModelPredictor
 from anymodal.evaluation.run import part_of_file, reply_file
+from anymodal.language.choices import distinct_choices
 from anymodal.media import Audio, Video
 from anymodal.metrics import Cider, FrechetDistance, Metric, WordErrorRate
 from anymodal.metrics.groups import ByGroup
@@ -172,6 +176,16 @@ def test_claims_are_sentences_or_what_a_model_writes_down() -> None:
         assert yes_probability(said(text)) == 0
 
 
+def test_claims_are_asked_of_a_model_to_which_case_is_nothing() -> None:
+    model = copy.deepcopy(tiny_model())
+    model.language.template.tokenizer.backend_tokenizer.normalizer = Lowercase()
+    assert distinct_choices(model.language, ANSWERS) == ["yes", "no"]
+    (score,) = ClaimScorer(model).score([(asked(), said("A ball."))])
+    assert score.value in (0, -1)
+    check = model.chat([picture(), "what is this?"], check=True).check
+    assert check is not None and len(check.claims) == 1
+
+
 @pytest.mark.parametrize(("word", "value"), [("no", -2.0), ("yes", 0.0)])
 def test_denied_claims_add_up(word: str, value: float) -> None:
     predictor: Any = ModelPredictor(scripted_model([word]))
@@ -183,6 +197,8 @@ def test_denied_claims_add_up(word: str, value: float) -> None:
     claim = Claim(**first[0])
     assert (claim.text, claim.right) == ("A ball.", word == "yes")
     assert claim.question == "A ball. Is that right? Answer yes or no."
+    (line,) = scorer.score([(asked(), said("A ball"))])[0].details["claims"]  # type: ignore[misc, attr-defined]
+    assert (line["text"], line["question"]) == ("A ball", claim.question)
     assert (claim.probability > 0.9) == (word == "yes")
     assert scorer.score([(asked(), said(" "))])[0].value is None, "silence isn't the best reply"
     with pytest.raises(ConfigError, match="split_prompt is for a splitter"):

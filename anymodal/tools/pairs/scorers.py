@@ -23,6 +23,7 @@ from anymodal.chat.claims import (
 )
 from anymodal.config import ConfigError, suggest
 from anymodal.evaluation.predictor import ModelPredictor, Predictor
+from anymodal.language.choices import distinct_choices
 from anymodal.metrics import Metric
 from anymodal.metrics.judge_words import stated_score
 from anymodal.metrics.samples import EvaluationSample
@@ -310,6 +311,8 @@ class ClaimScorer(Scorer):
             seeds = [self.seed] * len(conversations)
             if choices is None or not getattr(predictor, "tells_likelihoods", True):
                 return predictor(conversations, seeds)
+            if isinstance(predictor, ModelPredictor):
+                choices = distinct_choices(predictor.model.language, choices)
             return predictor(conversations, seeds, [choices] * len(conversations))
 
         return ask
