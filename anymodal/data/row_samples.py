@@ -13,6 +13,7 @@ from anymodal.config import suggest
 from anymodal.data.columns import ColumnMapping
 from anymodal.data.containers import Row, open_rows
 from anymodal.data.entries import EntryReader
+from anymodal.data.entry_keys import is_empty
 from anymodal.data.schemas import Reading
 from anymodal.data.source import Source
 from anymodal.io.message_parts import PartReader
@@ -146,7 +147,7 @@ class RowSamples(Source[SampleT_co]):
                 errors.append(str(error))
                 continue
             value = row.get(name, row.get(other))
-            if value is None:
+            if is_empty(value) or value != value:  # NaN
                 raise ValueError(
                     f"{self.rows.place(index)} has nothing in column {name!r}{suggest(name, row)}"
                 )

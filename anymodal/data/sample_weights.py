@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anymodal.config import ConfigError
+from anymodal.data.schemas.base import without_point
 
 
 class SampleWeights(NamedTuple):
@@ -92,7 +93,7 @@ def _column(dataset: Any, name: str, place: str) -> Sequence[object]:
 def _classes(values: Sequence[object]) -> NDArray[np.int64]:
     """Numbers of classes, equal where values are."""
     numbers: dict[Hashable, int] = {}
-    keys = (value if isinstance(value, Hashable) else repr(value) for value in values)
+    keys = (repr(each) if isinstance(each, list | dict) else without_point(each) for each in values)
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
 
 

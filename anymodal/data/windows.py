@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from anymodal.data.entry_keys import check_keys, is_empty
+from anymodal.data.schemas.base import without_point
 
 _SLACK = 1e-6
 """Seconds by which a window may end after its interval, so that rounding drops none."""
@@ -69,7 +70,7 @@ def interval_of(row: Mapping[str, Any], rate: float = 1.0) -> Interval:
     end = _number(row, "end") if "end" in row else start + _number(row, "seconds")
     if not 0 <= start < end:
         raise ValueError(f"an interval goes from {start:g} to {end:g}; it must last some time")
-    return Interval(start / rate, end / rate, str(row.get("label")))
+    return Interval(start / rate, end / rate, str(without_point(row.get("label"))))
 
 
 def _number(row: Mapping[str, Any], key: str) -> float:

@@ -42,8 +42,10 @@ class LeftOut:
         line = json.dumps({"sample": sample, "reason": str(error)}, ensure_ascii=False)
         # In one write to the file's end, so that lines of several workers don't mix. On a full disk
         # the warning is all.
-        with contextlib.suppress(OSError), self.path.open("ab", buffering=0) as file:
-            file.write(f"{line}\n".encode("utf-8", "replace"))
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)  # the first may come before a log
+            with self.path.open("ab", buffering=0) as file:
+                file.write(f"{line}\n".encode("utf-8", "replace"))
 
 
 def count_left_out(path: Path) -> int:

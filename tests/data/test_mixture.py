@@ -143,6 +143,18 @@ def test_samples_come_as_often_as_their_weights_say(weights: list[int], number: 
         assert abs(drawn[sample] - expected) < 1 + 1e-9
 
 
+def test_a_row_without_a_label_is_no_class_of_its_own(tmp_path: Path) -> None:
+    """NaN differs from itself, so that each would have had the share of a whole class."""
+    for value in ("NaN", "null", '""'):
+        rows = ['{"label": "red"}', f'{{"label": {value}}}']
+        (tmp_path / "a.jsonl").write_text("\n".join(rows))
+        with pytest.raises(ConfigError, match="line 2 has nothing in column 'label'"):
+            Mixture([Conversations(tmp_path / "a.jsonl")], balance="label")
+    (tmp_path / "a.csv").write_text("label\n" + "1\n" * 2 + "1.0\n" * 2 + "2\n" * 4)
+    mixture = Mixture([Conversations(tmp_path / "a.csv")], balance="label", repeat=10)
+    assert sum(mixture.draws(0, 0) < 4) == 40, "1 and 1.0 are one"
+
+
 def test_weights_within_balanced_classes() -> None:
     data = Table("abc", label=[0, 0, 1], weight=[3, 1, 7])
     mixture = Mixture([data], repeat=400, balance="label", sample_weights="weight")

@@ -144,7 +144,7 @@ def test_windows_are_parts_of_the_recording(folder: Path) -> None:
 
 def test_a_row_an_interval_and_times_in_samples(folder: Path) -> None:
     (folder / "rows.csv").write_text(
-        "imu,start,end,label,person\nm.npy,0,60,1,7\nm.npy,60,100,2,7\nm.npy,100,120,0,7\n"
+        "imu,start,end,label,person\nm.npy,0,60,1,7\nm.npy,60,100,2.0,7\nm.npy,100,120,0.0,7\n"
     )
     source = Recordings(
         folder / "rows.csv",

@@ -20,6 +20,7 @@ from anymodal.cli.terminal import log_to_terminal
 from anymodal.config import ConfigError
 from anymodal.training.batches import Batches
 from anymodal.training.building import build
+from anymodal.training.left_out import LeftOut, count_left_out
 from anymodal.training.run import fit, read_run, train
 from tests.support import composed
 from tests.support.composed import write_model
@@ -206,3 +207,10 @@ def test_steps_without_a_wanted_loss_are_skipped_but_not_forever(tmp_path: Path)
         FloatingPointError, match=r"\(samples \d.*no loss of \['rare'\] has anything to learn from"
     ):
         train(path)
+
+
+def test_the_list_comes_before_the_folder_of_a_run(tmp_path: Path) -> None:
+    """The first batch is drawn before anything else is written there."""
+    path = tmp_path / "run" / "left-out.jsonl"
+    LeftOut(path).add(3, ValueError("it is gone"), 4)
+    assert count_left_out(path) == 1

@@ -9,7 +9,7 @@ import json
 import re
 import tokenize
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
@@ -89,9 +89,13 @@ class CsvRows(SpanRows):
     `,`, `;`, tab and `|`, or that a line `sep=;` before it tells. All values are texts, but a value
     that is a list or an object, as JSON or Python writes it, is read as such. Blank lines are no
     rows.
+
+    Attributes:
+        reads_lists: whether values that are lists or objects are read as such, not as texts.
     """
 
     container = "CSV"
+    reads_lists = True
 
     header: list[str]
     dialect: Dialect
@@ -127,7 +131,8 @@ class CsvRows(SpanRows):
                 f"{self.place(index)} has {len(values)} values for {len(self.header)} columns; "
                 f"quote values that hold {self.dialect.separator!r} or line ends"
             )
-        return dict(zip(self.header, map(cell_value, values), strict=True))
+        cells: Iterable[object] = map(cell_value, values) if self.reads_lists else values
+        return dict(zip(self.header, cells, strict=True))
 
     @cached_property
     def _has_plain_lines(self) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from anymodal.data.containers import open_rows
+from anymodal.data.containers.tables import CsvRows
 from anymodal.evaluation.benchmarks.base import (
     Benchmark,
     BenchmarkRow,
@@ -43,6 +44,8 @@ class MmBench(Benchmark):
     def rows(self) -> Iterator[PlacedRow]:
         path = self.path if self.path.is_file() else self.file("MMBench_DEV_EN.tsv", "mmbench.tsv")
         self._rows = open_rows(path, index_dir=self.source.unpacked / "index")
+        if isinstance(self._rows, CsvRows):
+            self._rows.reads_lists = False  # an option may be code, which is asked as it stands
         # A picture that several rows have stands in one of them, wherever in the table.
         self._numbers = dict[str, int]()
         for _, row in container_rows(self._rows):

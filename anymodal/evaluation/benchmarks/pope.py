@@ -37,7 +37,7 @@ class Pope(Benchmark):
             raise ConfigError(f"{self.path} has no file such as coco_pope_random.json")
         for path in paths:
             setting = path.stem.replace("_pope_", " ")
-            lines = path.read_text("utf-8-sig").splitlines()
+            lines = path.read_text("utf-8-sig").split("\n")
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield PlacedRow(f"{path.name}, line {number}", _row(line, setting))

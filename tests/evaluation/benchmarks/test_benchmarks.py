@@ -146,6 +146,15 @@ def test_mmbench_rotates_options(tmp_path: Path) -> None:
     assert results["metrics"]["mmbench"]["accuracy, ability finegrained_perception"] == 1
 
 
+def test_mmbench_s_options_stay_as_they_stand(tmp_path: Path) -> None:
+    """Some are code or coordinates, which aren't to be written anew."""
+    row = files.mmbench_row(3, image=files.base64_picture(), question='[{"a":1}]', A='{"a": 1.50}')
+    row |= {"B": "['x','y']", "answer": "A"}
+    first, *_ = read("mmbench", files.write_mmbench(tmp_path / "a.tsv", [row]), tmp_path)
+    assert first.choices[:2] == ('{"a": 1.50}', "['x','y']")
+    assert 'Question: [{"a":1}]\n' in str(first.turns[0].content[-1])
+
+
 def test_mmbench_with_its_own_rotations_and_a_judge(tmp_path: Path) -> None:
     first = files.mmbench_row(3, image=files.base64_picture())
     swapped = {"A": "a bell", "B": "a ball", "answer": "A"}
