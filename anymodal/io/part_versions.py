@@ -35,7 +35,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.encoders.universal": PartVersion(
         1, "27f3c4b5fc8e77c3", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
-    "anymodal.language.families": PartVersion(1, "d80fe8e1a266788e", ("anymodal.encoders",)),
+    "anymodal.language.families": PartVersion(1, "428042a04f8a0f92", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
         1, "5ac555c656e659b3", ("anymodal.decoders.families", "anymodal.types")
     ),

@@ -14,7 +14,10 @@ from anymodal.types import Message, SoftRun
 from tests.support.multimodal.gemma import NO_THOUGHT
 from tests.support.multimodal.talks import PICTURES, clip, sound
 
-TEMPLATES = ["gemma-4-small", "gemma-4-large", "gemma-4-unified", "phi-4-multimodal", "gemma-3"]
+TEMPLATES = [
+    *("gemma-4-small", "gemma-4-large", "gemma-4-unified"),
+    *("gemma-3", "llama-3.2-vision", "phi-4-multimodal"),
+]
 CLOSED = {"gemma-4-large": NO_THOUGHT, "gemma-4-unified": NO_THOUGHT}
 SYSTEM = Message("system", " Be brief.\n")
 
@@ -69,8 +72,8 @@ def test_a_chat_is_what_the_published_template_writes(
     models: dict[str, AnyModal], name: str
 ) -> None:
     model = models[name]
-    for system in ([], [SYSTEM]):
-        talk = [*system, *conversation(model)]
+    talks = [*([*s, *conversation(model)] for s in ([], [SYSTEM])), [Message("user", "Hello")]]
+    for talk in talks:
         ids = model.prompts.build(talk, reply=True).ids
         assert ids == published(model, talk, add_generation_prompt=True, enable_thinking=False)
 

@@ -150,7 +150,8 @@ class MultimodalFamily(ABC):
         num_axes: of its positions.
         is_causal: whether no position sees a later one; a picture's may see each other.
         renders_parts: whether its chat template is given contents as parts, though it takes texts
-            too, since its marks of media are read together with what stands beside them.
+            too, since its marks of media are read together with what stands beside them, or since
+            what it writes elsewhere depends on them.
         reads_across: whether blocks of its own read media by cross-attention, which no soft token
             stands for (`fusion.own_cross`).
         reads_media: whether its checkpoints have settings of media; some are of text alone, whose

@@ -68,6 +68,7 @@ class Mllama(ImageTextFamily):
     """Llama 3.2 Vision."""
 
     reads_across = True
+    renders_parts = True  # without a system message of its own where there are pictures
     unread: ClassVar[Mapping[type[Media], str]] = {Video: NO_CLIPS}
 
     def readers(

@@ -158,8 +158,18 @@ ACROSS = {
     "size": {"height": 16, "width": 16},
     "max_image_tiles": 4,
 }
+# In the style of the published one: where there are pictures, no system message stands by itself.
 LLAMA_3 = (
-    "{{ bos_token }}{% for m in messages %}"
+    "{{ bos_token }}{% set seen = namespace(pictures=false, talk=messages, system='') %}"
+    "{% if messages[0].role == 'system' %}"
+    "{% set seen.system = messages[0].content | trim %}{% set seen.talk = messages[1:] %}"
+    "{% endif %}"
+    "{% for m in seen.talk %}{% for part in m.content %}"
+    "{% if part['type'] == 'image' %}{% set seen.pictures = true %}{% endif %}"
+    "{% endfor %}{% endfor %}"
+    "{% if seen.system or not seen.pictures %}"
+    "<|start_header_id|>system<|end_header_id|>\n\nToday\n\n{{ seen.system }}<|eot_id|>{% endif %}"
+    "{% for m in seen.talk %}"
     "<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n"
     "{% if m.content is string %}{{ m.content }}{% else %}"
     "{% for part in m.content %}"
