@@ -21,6 +21,7 @@ from anymodal.media.references import decode_base64, resolve
 from anymodal.media.source import Blob
 
 _TEXTS = ("text", "input_text", "output_text")
+_FILES = ("file", "input_file")
 _SOURCES = ("source", "url", "path", "file", "data", "bytes", "array")
 _RATES = ("sampling_rate", "sample_rate", "rate", "fps")
 _SAYS_NOTHING = {
@@ -95,12 +96,25 @@ class PartReader:
             return self._target(body)
         if name == "tool_call":
             return _tool_call(body.get("tool_call"))
+        if name in _FILES:
+            return self._of_file(body)
         kind = body.pop("kind", None) if name is None else kind_of(name)
         if kind is not None and kind not in [*Media.kinds]:  # a list, for what can't be a key
             raise MediaError(f"no kind of medium is {kind!r}{suggest(str(kind), Media.kinds)}")
         if name is None and not {*_SOURCES} & body.keys():
             raise MediaError(f"a part has no type; it has {', '.join(body) or 'nothing'}")
         return self._medium(kind, _flattened(body, kind))
+
+    def _of_file(self, body: dict[str, Any]) -> Media:
+        """The medium in a file of OpenAI's API, whose content tells its kind."""
+        inner = body.pop("file", body)
+        data = inner.get("file_data") if isinstance(inner, Mapping) else None
+        if not isinstance(data, str):
+            raise MediaError(
+                "a part of type file has its content in file_data, as a data URL or base64; other "
+                "files aren't kept or fetched"
+            )
+        return self._medium(None, {"data": data})
 
     def _target(self, body: dict[str, Any]) -> Target:
         body = body.pop("target", None) if body.keys() == {"target"} else body
@@ -198,7 +212,7 @@ def kind_of(name: object) -> str:
     for kind in (text, text.removesuffix("_url"), text.removeprefix("input_")):
         if kind in Media.kinds:
             return kind
-    types = [*_TEXTS[:1], *Media.kinds, *(f"{kind}_url" for kind in Media.kinds)]
+    types = [*_TEXTS[:1], *_FILES[:1], *Media.kinds, *(f"{kind}_url" for kind in Media.kinds)]
     raise MediaError(f"no part has the type {name!r}{suggest(str(name), types)}")
 
 

@@ -86,6 +86,14 @@ def test_messages_as_dictionaries(tmp_path: Path) -> None:
     assert conversation_of(talk[1]) == [Message("user", "hi")]
 
 
+def test_a_file_s_content_tells_its_kind() -> None:
+    encoded = base64.b64encode(picture().encode(".png")).decode()
+    for data in (encoded, f"data:application/octet-stream;base64,{encoded}"):
+        file = {"filename": "a.png", "file_data": data}
+        assert parts([{"type": "file", "file": file}]) == [picture()]
+        assert parts([{"type": "input_file", **file}]) == [picture()]
+
+
 def test_pictures_of_pillow() -> None:
     """Turned upright, transparency on white, as their files are read."""
     pixels = picture().pixels
@@ -185,7 +193,7 @@ def test_a_kind_tells_what_an_array_is() -> None:
         (np.array([picture()], object), "an array of object is no medium"),
         ({1: 2}, "a part has no type; it has 1"),
         ({}, "a part has no type; it has nothing"),
-        ({"type": "file", "file": {"file_id": "x"}}, "no part has the type 'file'"),
+        ({"type": "file", "file": {"file_id": "x"}}, "has its content in file_data"),
         ({"type": "imageurl", "image_url": "a"}, "no part has the type 'imageurl'; .*'image_url'"),
         ({"type": ["image"]}, "no part has the type"),
         ({"kind": ["image"], "file": "a"}, "no kind of medium is"),
@@ -212,6 +220,7 @@ def test_a_kind_tells_what_an_array_is() -> None:
         ({"type": "image", "image": "\0"}, "no valid path"),
         ({"type": "image", "image": "a" * 5000}, "no valid path"),
         ({"type": "input_audio", "input_audio": {"data": "é"}}, "is no base64"),
+        ({"type": "file", "file": "/etc/passwd"}, "has its content in file_data"),
         ({"type": "imu", "imu": {"samples": [[1, 2], [3]]}}, "lists of one length each"),
         ({"type": "imu", "imu": {"samples": [["a"]]}}, "no array of numbers"),
         ({"type": "imu", "imu": {"samples": [[0.0]] * 6}}, "imu needs samples and rate"),

@@ -106,6 +106,11 @@ WRONG: dict[str, tuple[Any, str, str | None]] = {
                        "messages.0.content.0"),
     "an FTP": (message(image("ftp://localhost/a.png")), "remote URL", "messages.0.content.0"),
     "a number as URL": (message(image(5)), "", "messages.0.content.0"),
+    "a number as stop": ({**HELLO, "stop": 5}, "valid string, or: Input should be a valid list",
+                         "stop"),
+    "a list of numbers as stop": ({**HELLO, "stop": ["a", 5]}, "valid string", "stop"),
+    "an uploaded file": (message({"type": "file", "file": {"file_id": "x"}}), "in file_data",
+                         "messages.0.content.0"),
     "a target": (message({"type": "target", "target": {"modality": "image", "caption": "x"}}),
                  "", "messages.0.content.0"),
     "a sound by its id": ({"model": "nano", "messages": [

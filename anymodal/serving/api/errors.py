@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -126,11 +127,15 @@ def unsupported(name: str, advice: str = "leave it out") -> PydanticCustomError:
     return PydanticCustomError("unsupported", "{text}", {"text": text, "param": name})
 
 
+_TYPE = re.compile(r"(?:constrained-)?(?:str|int|float|bool|list|dict)|\S+\[.*\]")
+"""What a field may be, among the steps that lead to it."""
+
+
 def validation_error(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     """The error of a body that doesn't fit its schema, by the first field that doesn't."""
     error = errors[0]
     context = error.get("ctx") or {}
-    place = [str(step) for step in error["loc"] if step != "body"]
+    place = _place_of(error)
     param = context.get("param") or ".".join(place) or None
     if error["type"] == "extra_forbidden":
         return ApiError(400, f"there is no field {param!r}", INVALID, param, "unknown_field")
@@ -142,5 +147,14 @@ def validation_error(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     if error["type"] == "union_tag_invalid":
         text = f"{param} is of type {context['tag']!r}; served are {context['expected_tags']}"
         return ApiError(400, text, INVALID, param, "unsupported")
-    text = error["msg"] if "param" in context or param is None else f"{param}: {error['msg']}"
-    return ApiError(400, text, INVALID, param, error["type"])
+    if "param" in context or param is None:
+        return ApiError(400, error["msg"], INVALID, param, error["type"])
+    # Where a field may be of several types, there is an error for each.
+    told = dict.fromkeys(each["msg"] for each in errors if _place_of(each) == place)
+    return ApiError(400, f"{param}: {', or: '.join(told)}", INVALID, param, error["type"])
+
+
+def _place_of(error: Mapping[str, Any]) -> list[str]:
+    """Where a field stands, without the names of the types that it may have."""
+    steps = [str(step) for step in error["loc"] if step != "body"]
+    return [step for place, step in enumerate(steps) if not place or not _TYPE.fullmatch(step)]
