@@ -87,9 +87,14 @@ class RowSamples(Source[SampleT_co]):
         """A row under the keys that are read.
 
         Raises:
-            ValueError: if it can't be read, or a column of `columns` isn't there.
+            ValueError: if it can't be read, or a column of `columns` isn't there, with its place.
         """
-        return self._columns.entry(self.rows[index], self.rows)
+        row = self.rows[index]  # whose own errors have its place
+        try:
+            return self._columns.entry(row, self.rows)
+        except ValueError as error:
+            place = self.rows.place(range(len(self))[index])
+            raise ValueError(f"{place}: {error}") from error
 
     def __getitem__(self, index: int, /) -> SampleT_co:
         row = self.rows[index]  # whose own errors have its place

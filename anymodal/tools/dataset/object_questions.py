@@ -73,8 +73,9 @@ def labelled_media(
     """
     media: dict[str, LabelledMedium] = {}
     for index in range(len(source)):
+        entry = source.entry(index)  # whose own errors have its place
         try:
-            medium = labelled_medium(source.entry(index), names)
+            medium = labelled_medium(entry, names)
             file = _name_within(source.folder, source.rows.home(index), medium.file)
         except ValueError as error:
             raise ValueError(f"{source.rows.place(index)}: {error}") from error

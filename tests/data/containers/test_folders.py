@@ -221,8 +221,11 @@ def test_features_name_classes_and_media(tmp_path: Path) -> None:
     assert source.labels == {"label": ["cat", "dog"]} and source.media_columns == {"img": "image"}
     read = Conversations(path, columns={"caption": "label"}, ask="")
     assert read[0][0].media == [PICTURES[0]] and read[0][1].text == "dog"
-    with pytest.raises(ValueError, match="row 1: label is 2; it numbers 2 classes"):
-        read[1]
+    for read_row in (read.__getitem__, read.entry):
+        with pytest.raises(
+            ValueError, match=r"a\.parquet, row 1: label is 2; it numbers 2 classes"
+        ):
+            read_row(1)
 
 
 def test_parts_that_number_classes_in_two_ways_are_refused(tmp_path: Path) -> None:
