@@ -133,8 +133,9 @@ class ChatModel(ComposedModel):
             limits: the most that a file may hold, such as `max_seconds`.
             cache: keys and values of earlier turns, kept by a session.
             tools: that the model may call: Python functions, pairs of an OpenAI definition and a
-                function, or connections to MCP servers, see `anymodal.chat.tools`. Calls and
-                results before the reply are its `Message.steps`.
+                function, definitions alone, whose calls end the turn, or connections to MCP
+                servers, see `anymodal.chat.tools`. Calls and results before the reply are its
+                `Message.steps`.
             tool_limits: of number, time and size of calls.
             approve_call: asked before each call; one to which it doesn't say True is refused.
             check: verify what the reply says against the media of the conversation, and correct it:

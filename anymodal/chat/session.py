@@ -86,7 +86,12 @@ class Session:
         self.tool_limits, self.approve_call = tool_limits, approve_call
         if self.tools:
             model.check_tools()
-            Toolbox(self.tools, tool_limits)  # which tells what is no tool
+            for tool in Toolbox(self.tools, tool_limits).tools.values():  # which tells what is none
+                if tool.function is None:
+                    raise ValueError(
+                        f"the tool {tool.name!r} has no function, and a session has no way to give "
+                        "its results; give a pair (definition, function), or take chat()"
+                    )
         if self.check is not None:
             refuse_unchecked(text, self.tools)
         self.model, self.out, self.limits, self.system = model, Path(out), limits, system

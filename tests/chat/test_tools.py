@@ -90,6 +90,8 @@ def test_a_definition_alone_leaves_its_calls_to_the_caller(is_flat: bool) -> Non
     told = [Message("user", "a"), reply, Message("tool", ["sunny"])]
     again = model.chat(told, tools=[definition])
     assert again.text == "It is sunny."
+    with pytest.raises(ValueError, match="a session has no way to give its results"):
+        Session(model, tools=[definition])
 
 
 @pytest.mark.parametrize(
