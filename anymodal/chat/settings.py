@@ -137,7 +137,8 @@ def check_settings(
             f"sampling={sampling!r}; give settings by modality, as {{'image': {{'steps': 20}}}}"
         )
     outputs = [*model.decoders, *model.speakers]
-    for name in by_modality:
+    allowed = text.get("modalities")
+    for name in (*by_modality, *(allowed or ())):
         if name not in outputs:
             listing = ", ".join(outputs) or "text alone"
             hint = suggest(name, outputs) if outputs else ""
@@ -147,7 +148,6 @@ def check_settings(
         name: model.modalities[name].settings(by_modality.get(name, {}), f"sampling of {name!r}")
         for name in outputs
     }
-    allowed = text.get("modalities")
     for name in model.speakers:
         if allowed is not None and name not in allowed:
             settings[name][PASSAGES] = NONE

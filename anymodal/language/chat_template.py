@@ -381,7 +381,7 @@ class ChatTemplate:
             mark = f"{MARKS[0]}{first - len(messages[-1][1])}{MARKS[1]}"
             opening = self._reply_opening([role for role, _ in messages])
             text = text.replace(mark, opening + mark, 1)
-        parts = [*cut_text(text, [pieces for _, pieces in messages], self.media)]
+        parts = [*cut_text(text, messages, self.media)]
         encoders = TemplateEncoders(
             self.encode_text,
             partial(self._encode, split_special=False),

@@ -61,23 +61,25 @@ def content_parts(pieces: Sequence[Piece], number: int) -> list[dict[str, str]]:
 
 
 def cut_text(
-    text: str, messages: Sequence[Sequence[Piece]], written: Mapping[str, str]
+    text: str, messages: Sequence[tuple[str, Sequence[Piece]]], written: Mapping[str, str]
 ) -> Iterator[str | PlacedPiece]:
     """The template's own texts and the pieces between them, in the order of what it wrote.
 
     Args:
         text: what the template wrote.
-        messages: the pieces of each.
+        messages: role and pieces of each.
         written: what it writes for media, by their types.
 
     Raises:
         ValueError: if a piece isn't written exactly once, or media that share a placeholder not in
             their order, by which alone they are told apart.
     """
-    places = [PlacedPiece(m, p) for m, pieces in enumerate(messages) for p in range(len(pieces))]
+    places = [
+        PlacedPiece(m, p) for m, (_, pieces) in enumerate(messages) for p in range(len(pieces))
+    ]
     media: dict[str, list[int]] = {}
     for number, (message, piece) in enumerate(places):
-        if isinstance(item := messages[message][piece], MediaIds):
+        if isinstance(item := messages[message][1][piece], MediaIds):
             media.setdefault(written[item.kind], []).append(number)
     names = "|".join(map(re.escape, media))
     pattern = f"{MARKS[0]}(\\d+){MARKS[1]}" + (f"|({names})" if names else "")
@@ -91,19 +93,21 @@ def cut_text(
             break
         missing.remove(number)
         message, place = places[number]
-        item = messages[message][place]
+        item = messages[message][1][place]
         if isinstance(item, MediaIds):
             if (before := latest.get(item.token, -1)) > number:
                 other = places[before]
-                _refuse_order(item, messages[other.message][other.piece])
+                _refuse_order(item, messages[other.message][1][other.piece])
             latest[item.token] = number
         yield text[end : match.start()]
         yield places[number]
         end = match.end()
     if missing:
+        lost = [places[number].message for number in sorted(missing) if number >= 0]
+        owner = f" of a {messages[lost[0]][0]} message" if lost else ""
         raise ValueError(
-            "the model's chat template does not write every text and media item exactly once; set "
-            "another tokenizer.chat_template"
+            f"the model's chat template does not write every text and media item{owner} exactly "
+            "once; give media in a message of another role, or set another tokenizer.chat_template"
         )
     yield text[end:]
 

@@ -181,7 +181,7 @@ class Admission:
             if name in self.model.decoders:  # and isn't spoken
                 with ranges.settings_errors_at(f"sampling of {name!r}"):
                     self.settings.check_pixels(self.model.decoders[name], own)
-        for name in (*request.forced, *(choose.modalities or ())):
+        for name in request.forced:
             if name not in self.model.decoders:
                 names = ", ".join(self.model.decoders) or "text alone"
                 raise ValueError(f"this model makes no {name!r}; it makes {names}")

@@ -316,6 +316,8 @@ def test_typed_signals_are_text(model: AnyModal) -> None:
     [
         ({"sampling": {"imu": {"steps": 3}}}, "makes no 'imu'; it makes image, audio"),
         ({"sampling": {"imag": {}}}, "makes no 'imag'"),
+        ({"modalities": ["imag"]}, "makes no 'imag'; it makes image, audio; did you mean 'image'"),
+        ({"modalities": ["imu"]}, "makes no 'imu'"),
         ({"temperature": -1}, "temperature=-1"),
         ({"max_new_tokens": 0}, "max_new_tokens=0"),
     ],

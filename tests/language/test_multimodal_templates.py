@@ -78,6 +78,14 @@ def test_a_chat_is_what_the_published_template_writes(
         assert ids == published(model, talk, add_generation_prompt=True, enable_thinking=False)
 
 
+def test_a_picture_where_a_template_takes_text_alone_is_refused(
+    models: dict[str, AnyModal],
+) -> None:
+    talk = [Message("system", ["As here:", PICTURES[0]]), Message("user", "Hello")]
+    with pytest.raises(ValueError, match="media item of a system message exactly once; give media"):
+        models["gemma-4-large"].prompts.build(talk, reply=True)
+
+
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_the_last_reply_is_learned_behind_what_a_prompt_ends_with(
     models: dict[str, AnyModal], name: str
