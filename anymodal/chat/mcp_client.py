@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from anymodal.chat.tool_results import ToolParts
 from anymodal.chat.tool_values import ToolError
 from anymodal.chat.tools import Tool
-from anymodal.config import suggest
+from anymodal.config import nearest
 from anymodal.media import Media, MediaError
 
 ResultT = TypeVar("ResultT")
@@ -168,7 +168,7 @@ class McpTools:
         for name in self.names:
             if name not in by_name:
                 raise ValueError(
-                    f"it has no tool {name!r}{suggest(name, by_name)}; it has {', '.join(by_name)}"
+                    f"it has no tool {name!r}{nearest(name, by_name)}; it has {', '.join(by_name)}"
                 )
         return [by_name[name] for name in self.names]
 

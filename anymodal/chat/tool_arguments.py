@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anymodal.chat.tool_values import ArgumentType, ToolError
-from anymodal.config import suggest
+from anymodal.config import nearest
 from anymodal.media import Media
 from anymodal.types import ToolCall
 
@@ -77,7 +77,7 @@ def check_arguments_schema(arguments: Mapping[str, Any], schema: Mapping[str, An
             if schema.get("additionalProperties") or not properties:
                 continue
             raise ToolError(
-                f"refused: there is no argument {name!r}{suggest(name, properties)}; there are "
+                f"refused: there is no argument {name!r}{nearest(name, properties)}; there are "
                 f"{', '.join(properties)}"
             )
         expected = properties[name]

@@ -14,7 +14,7 @@ from anymodal.chat.tool_arguments import arguments_of, check_arguments_schema, p
 from anymodal.chat.tool_functions import function_definition
 from anymodal.chat.tool_results import result_parts
 from anymodal.chat.tool_values import ArgumentType, ToolError
-from anymodal.config import suggest
+from anymodal.config import nearest
 from anymodal.language.template_messages import ToolDefinition
 from anymodal.media import Media
 from anymodal.types import Message, ToolCall, ToolFinished
@@ -171,7 +171,7 @@ class Toolbox:
         tool = self.tools.get(call.name)
         if tool is None:
             raise ToolError(
-                f"refused: there is no tool {call.name!r}{suggest(call.name, self.tools)}; there "
+                f"refused: there is no tool {call.name!r}{nearest(call.name, self.tools)}; there "
                 f"are {', '.join(self.tools)}"
             )
         if tool.function is None:

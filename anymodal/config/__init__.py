@@ -16,7 +16,7 @@ from anymodal.config.instantiate import (
 from anymodal.config.load import HERE, explain, load_config, resolve_here, structured
 from anymodal.config.targets import TRUSTED, resolve_target
 from anymodal.config.validate import check_arguments, check_base, validate_node, validate_parts
-from anymodal.config.values import ConfigError, shorten, suggest
+from anymodal.config.values import ConfigError, nearest, shorten, suggest
 
 __all__ = [
     "HERE",
@@ -30,6 +30,7 @@ __all__ = [
     "explain",
     "instantiate",
     "load_config",
+    "nearest",
     "referenced_parts",
     "resolve_here",
     "resolve_target",

@@ -28,11 +28,15 @@ def shorten(value: object, most: int = 100) -> str:
 def suggest(name: object, choices: Iterable[object]) -> str:
     """`; did you mean 'x'?`, or the known names where none is near."""
     choices = sorted(str(k) for k in choices)
+    return nearest(name, choices) or (f"; known: {', '.join(choices)}" if choices else "")
+
+
+def nearest(name: object, choices: Iterable[object]) -> str:
+    """`; did you mean 'x'?`, or nothing, for errors that tell all names themselves."""
+    names = sorted(str(each) for each in choices)
     # Cut, since difflib takes quadratic time.
-    near = difflib.get_close_matches(str(name)[:100], choices, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]!r}?"
-    return f"; known: {', '.join(choices)}" if choices else ""
+    near = difflib.get_close_matches(str(name)[:100], names, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def check_argument(value: object, hint: object, label: str) -> None:

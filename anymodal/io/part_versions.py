@@ -47,7 +47,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.decoders.families": PartVersion(1, "8b4031c428106eac", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
-        1, "4353717fad6da45b", ("anymodal.decoders", "anymodal.media")
+        1, "c95f1d00bbb4ac3e", ("anymodal.decoders", "anymodal.media")
     ),
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from anymodal.config import ranges, suggest
+from anymodal.config import nearest, ranges, suggest
 from anymodal.decoders.base import NonFiniteError
 from anymodal.distributed.locks import CopiedLock
 from anymodal.io.recorded import Recorded
@@ -142,7 +142,7 @@ class Speaker(Recorded, nn.Module, ABC):
         elif voice not in self.voices:
             more = "; or give a recording as Audio" if self.takes_recordings else ""
             raise ValueError(
-                f"{prefix}there is no voice {voice[:80]!r}{suggest(voice, self.voices)}; there "
+                f"{prefix}there is no voice {voice[:80]!r}{nearest(voice, self.voices)}; there "
                 f"are: {self._listing()}{more}"
             )
 

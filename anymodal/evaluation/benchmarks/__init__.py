@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
-from anymodal.config import ConfigError, suggest
+from anymodal.config import ConfigError, nearest
 
 if TYPE_CHECKING:
     from anymodal.evaluation.benchmarks.base import Benchmark
@@ -33,7 +33,7 @@ def benchmark_class(name: str) -> type[Benchmark]:
     """
     if name not in BENCHMARKS:
         raise ConfigError(
-            f"there is no benchmark {name!r}{suggest(name, BENCHMARKS)}; known are "
+            f"there is no benchmark {name!r}{nearest(name, BENCHMARKS)}; known are "
             f"{', '.join(BENCHMARKS)}"
         )
     module, class_name = BENCHMARKS[name].split(".")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from anymodal.config import ranges
-from anymodal.config.values import suggest
+from anymodal.config.values import nearest, suggest
 
 API, JOBS, LANGUAGE = "api", "jobs", "language"
 MOST_REPLICAS = 10_000
@@ -83,7 +83,7 @@ class Scales:
         for name in self._scales:
             if name not in names:
                 raise ValueError(
-                    f"there is no part {name!r} to scale{suggest(name, names)}; there are: "
+                    f"there is no part {name!r} to scale{nearest(name, names)}; there are: "
                     f"{', '.join(parts)}"
                 )
 

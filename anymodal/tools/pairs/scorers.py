@@ -21,7 +21,7 @@ from anymodal.chat.claims import (
     split_claims,
     verify_claims,
 )
-from anymodal.config import ConfigError, suggest
+from anymodal.config import ConfigError, nearest, suggest
 from anymodal.evaluation.predictor import ModelPredictor, Predictor
 from anymodal.language.choices import distinct_choices
 from anymodal.metrics import Metric
@@ -149,7 +149,7 @@ class MetricScorer(Scorer):
         name = self.figure or next(iter(figures))
         if name not in figures:
             raise ConfigError(
-                f"{self.name} has no figure {name!r}{suggest(name, figures)}; there are "
+                f"{self.name} has no figure {name!r}{nearest(name, figures)}; there are "
                 f"{', '.join(figures)}"
             )
         return self._signed(figures, figures[name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from anymodal.config import ConfigError, shorten, suggest
+from anymodal.config import ConfigError, nearest, shorten
 from anymodal.training.losses.alignment import KINDS, alignment_errors
 from anymodal.training.losses.base import (
     CAPTION_CONDITIONING,
@@ -36,7 +36,7 @@ class Align(Loss[TargetBatch, HasTargets]):
         super().__init__(weight)
         if kind not in KINDS:
             raise ConfigError(
-                f"kind={shorten(kind)} is no kind of alignment{suggest(kind, KINDS)}; there are "
+                f"kind={shorten(kind)} is no kind of alignment{nearest(kind, KINDS)}; there are "
                 f"{', '.join(KINDS)}"
             )
         self.kind = kind

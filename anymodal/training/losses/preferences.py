@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from anymodal.config import ConfigError, shorten, suggest
+from anymodal.config import ConfigError, nearest, shorten
 from anymodal.training.losses.base import (
     FEATURES,
     LATENTS,
@@ -142,7 +142,7 @@ class DPO(Loss[PairBatch, PreferenceStates]):
         super().__init__(weight)
         if kind not in _BETAS:
             raise ConfigError(
-                f"kind={shorten(kind)} is no kind of dpo{suggest(kind, _BETAS)}; there are "
+                f"kind={shorten(kind)} is no kind of dpo{nearest(kind, _BETAS)}; there are "
                 f"{', '.join(_BETAS)}"
             )
         self.kind = kind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anymodal.config import ConfigError, shorten, suggest
+from anymodal.config import ConfigError, nearest, shorten
 from anymodal.training.losses.base import FEATURES, ItemLosses, Loss, WeightedLoss
 from anymodal.training.losses.states import TextBatch, TextStates
 
@@ -28,7 +28,7 @@ class Text(Loss[TextBatch, TextStates]):
         super().__init__(weight)
         if average not in AVERAGES:
             raise ConfigError(
-                f"average={shorten(average)} is none{suggest(average, AVERAGES)}; there are "
+                f"average={shorten(average)} is none{nearest(average, AVERAGES)}; there are "
                 f"{', '.join(AVERAGES)}"
             )
         self.average = average
