@@ -26,6 +26,7 @@ from anymodal.decoders.references import (
     EncodedReferences,
     References,
     check_references,
+    check_spans,
     roles_of,
     with_span,
 )
@@ -283,6 +284,7 @@ class DiffusionDecoder(EncodingPipeline):
         if references is not None:
             check_references(self.slots(settings, roles_of(references)), references, count, name)
             check_masks(references, settings, name)
+            check_spans(references, self.family.takes_span, name)
             return with_span(references, settings["span"])
         if strength is not None:
             raise ValueError(

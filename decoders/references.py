@@ -155,8 +155,29 @@ def check_references(
 
 
 def roles_of(references: References | None) -> set[str]:
-    """The roles of a batch's references."""
-    return {each.role for item in references or () for each in item}
+    """The roles of a batch's references, which need not be checked yet."""
+    items = references if isinstance(references, Sequence) else ()
+    lists = [item for item in items if isinstance(item, Sequence)]
+    return {each.role for item in lists for each in item if isinstance(each, Reference)}
+
+
+def check_spans(references: References, takes_span: bool, owner: str) -> None:
+    """Check that a batch's references have spans where these count.
+
+    Args:
+        references: a list for each item.
+        takes_span: whether a part of a source in time can be made anew.
+        owner: the decoder's name in errors.
+
+    Raises:
+        ValueError: one has a span that would have no effect.
+    """
+    for each in (each for item in references for each in item):
+        if each.span is not None and not (takes_span and each.role == SOURCE):
+            raise ValueError(
+                f"span={each.span} of a reference {each.role!r}, and {owner} makes no part of one "
+                "anew; leave the span out"
+            )
 
 
 def first_of(references: Sequence[Reference], role: str) -> Reference | None:

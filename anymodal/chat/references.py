@@ -209,12 +209,13 @@ class ReplyReferences:
                     "conversation; they are counted from 0, or from the end by -1",
                 )
             return self.media[item]
-        part = None if isinstance(item, str) else reader.read(item)
+        is_plain = item is None or isinstance(item, str | bool | float)
+        part = None if is_plain else reader.read(item)
         if not isinstance(part, Media):
             raise SettingError(
                 "references",
-                f" of {name!r}: {item!r} is no medium; give one, a Path, or a number of "
-                "the conversation's media",
+                f" of {name!r}: {item!r} is no medium; give one, a Path, a number of the "
+                "conversation's media, or [] for none",
             )
         return part
 

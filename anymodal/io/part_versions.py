@@ -37,7 +37,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "428042a04f8a0f92", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "5ac555c656e659b3", ("anymodal.decoders.families", "anymodal.types")
+        1, "b784a775d816972e", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "a60f7dfa9cefeb7b", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")

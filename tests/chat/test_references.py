@@ -155,6 +155,8 @@ def test_a_caller_gives_a_file_or_a_medium(tmp_path: Path) -> None:
     [
         ({"image": 2}, "medium 2 of 2"),
         ({"image": "photo.png"}, "is no medium"),
+        ({"image": None}, r"None is no medium; give one, .* or \[\] for none"),
+        ({"image": True}, "True is no medium"),
         ({"image": sound()}, "looks at image as 'source'"),
         ({"image": [ONE, TWO]}, "2 media, and its decoder looks at image"),
         ({"audio": ONE}, "looks at nothing"),

@@ -127,6 +127,12 @@ def test_a_clip_begins_or_ends_with_a_picture() -> None:
         ([[Reference(Image(np.zeros((8, 8, 3), np.uint8)), "style")], []], "'style'; it takes"),
         ([[Reference(Image(np.zeros((8, 8, 3), np.uint8)))] * 2, []], "at most 1"),
         ([[]], "references of 1 items for 2"),
+        ([Reference(Image(np.zeros((8, 8, 3), np.uint8)))] * 2, "give a list for each item"),
+        (Reference(Image(np.zeros((8, 8, 3), np.uint8))), "give a list for each item"),
+        (
+            [[Reference(Image(np.zeros((8, 8, 3), np.uint8)), span=(0, 1))], []],
+            "leave the span out",
+        ),
     ],
 )
 def test_references_that_are_not_taken_are_refused(references: Any, message: str) -> None:
