@@ -40,12 +40,12 @@ nano: $(DEMO)  ## train the nano model from nothing; stop it and run it again to
 	OMP_NUM_THREADS=1 $(MAKE) -j2 nano-seen nano-heard
 	$(BIN)/anymodal train $(STAGES)/50-perceive.yaml $(STAGES)/60-express.yaml $(STAGES)/70-instruct.yaml $(STAGES)/71-converse.yaml
 	$(BIN)/python -m anymodal.toybox.deepening runs/nano/converse/model runs/nano/deepened 8
-	$(BIN)/anymodal train $(STAGES)/72-deeper.yaml
-	$(BIN)/anymodal export runs/nano/deeper/model anymodal/checkpoints/nano --licence apache-2.0
+	$(BIN)/anymodal train $(STAGES)/72-deeper.yaml $(STAGES)/73-practice.yaml
+	$(BIN)/anymodal export runs/nano/practice/model anymodal/checkpoints/nano --licence apache-2.0
 
 # Two halves that need nothing of each other, one core each and about equally long.
 nano-seen: $(DEMO)
-	$(BIN)/anymodal train $(STAGES)/10-picture-autoencoder.yaml $(STAGES)/20-image.yaml $(STAGES)/23-drawings.yaml $(STAGES)/21-video.yaml $(STAGES)/40-pictures.yaml $(STAGES)/41-bind.yaml
+	$(BIN)/anymodal train $(STAGES)/10-picture-autoencoder.yaml $(STAGES)/20-image.yaml $(STAGES)/23-drawings.yaml $(STAGES)/21-video.yaml $(STAGES)/25-clips.yaml $(STAGES)/40-pictures.yaml $(STAGES)/41-bind.yaml
 nano-heard: $(DEMO)
 	$(BIN)/anymodal train $(STAGES)/11-sound-autoencoder.yaml $(STAGES)/22-audio.yaml $(STAGES)/12-sound-autoencoder.yaml $(STAGES)/24-sounds.yaml $(STAGES)/30-language.yaml $(STAGES)/31-conversations.yaml $(STAGES)/32-verdicts.yaml
 
