@@ -11,8 +11,8 @@ from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from anymodal.chat.tool_arguments import ToolError
 from anymodal.chat.tool_results import ToolParts
-from anymodal.chat.tool_values import ToolError
 from anymodal.chat.tools import Tool
 from anymodal.config import nearest
 from anymodal.media import Media, MediaError

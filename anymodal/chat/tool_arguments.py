@@ -1,14 +1,12 @@
-"""Arguments of tools' calls: their checks, and their values as a Python function wants them."""
+"""Arguments of tools' calls, and their checks against JSON schemas."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from anymodal.chat.tool_values import ArgumentType, ToolError
 from anymodal.config import nearest
-from anymodal.media import Media
 from anymodal.types import ToolCall
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -20,6 +18,10 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "null": (type(None),),
 }
+
+
+class ToolError(Exception):
+    """A call that was refused or failed, in words for the model and the caller."""
 
 
 def arguments_of(call: ToolCall) -> dict[str, Any]:
@@ -37,30 +39,6 @@ def arguments_of(call: ToolCall) -> dict[str, Any]:
     return arguments
 
 
-def python_arguments(
-    arguments: Mapping[str, Any], types: Mapping[str, ArgumentType], media: Sequence[Media]
-) -> dict[str, Any]:
-    """Arguments as values of the types that a function declares.
-
-    Args:
-        arguments: JSON values.
-        types: of the parameters; what isn't among them stays as it is.
-        media: of the conversation, which calls name by their numbers.
-
-    Raises:
-        ToolError: naming the argument that doesn't fit.
-    """
-    values = dict(arguments)
-    for name in arguments.keys() & types.keys():
-        try:
-            values[name] = types[name].read(arguments[name], name, media)
-        except ToolError:
-            raise
-        except Exception as error:  # of a class that checks its own values
-            raise ToolError(f"refused: {name}: {str(error)[:500]}") from error
-    return values
-
-
 def check_arguments_schema(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     """Check arguments against the names, types and values of a JSON schema's own properties.
 
@@ -69,20 +47,30 @@ def check_arguments_schema(arguments: Mapping[str, Any], schema: Mapping[str, An
     Raises:
         ToolError: naming the argument.
     """
+    check_argument_names(arguments, schema)
+    properties: Mapping[str, Any] = schema.get("properties") or {}
+    for name, value in arguments.items():
+        expected = properties.get(name)
+        if isinstance(expected, Mapping):  # else JSON Schema's `true`, which takes everything
+            _check_value(name, value, expected)
+
+
+def check_argument_names(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Check that arguments are those of a JSON schema.
+
+    Raises:
+        ToolError: naming the one that is missing or unknown.
+    """
     properties: Mapping[str, Any] = schema.get("properties") or {}
     if missing := [name for name in schema.get("required") or () if name not in arguments]:
         raise ToolError(f"refused: the argument {missing[0]!r} is missing")
-    for name, value in arguments.items():
-        if name not in properties:
-            if schema.get("additionalProperties") or not properties:
-                continue
-            raise ToolError(
-                f"refused: there is no argument {name!r}{nearest(name, properties)}; there are "
-                f"{', '.join(properties)}"
-            )
-        expected = properties[name]
-        if isinstance(expected, Mapping):  # else JSON Schema's `true`, which takes everything
-            _check_value(name, value, expected)
+    takes_others = schema.get("additionalProperties") or not properties
+    if not takes_others and (unknown := [name for name in arguments if name not in properties]):
+        name = unknown[0]
+        raise ToolError(
+            f"refused: there is no argument {name!r}{nearest(name, properties)}; there are "
+            f"{', '.join(properties)}"
+        )
 
 
 def _check_value(name: str, value: object, expected: Mapping[str, Any]) -> None:

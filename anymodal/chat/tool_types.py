@@ -2,181 +2,156 @@
 
 from __future__ import annotations
 
-import collections.abc
-import datetime
-import inspect
 import json
 import types
 import typing
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import Enum
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from anymodal.chat.tool_classes import class_type
-from anymodal.chat.tool_values import (
-    SIMPLE,
-    ArgumentType,
-    ToolError,
-    medium,
-    misfit,
-    of_text,
-    one_of,
-    simple,
-)
+import typing_extensions
+
+from anymodal.chat.tool_arguments import ToolError, check_argument_names
 from anymodal.media import Media
 
-_ITEMS: dict[type, Callable[[list[Any]], Any]] = {
-    **dict.fromkeys((list, collections.abc.Sequence, collections.abc.MutableSequence), list),
-    **dict.fromkeys((collections.abc.Iterable, collections.abc.Collection), list),
-    **dict.fromkeys((set, collections.abc.Set, collections.abc.MutableSet), set),
-    frozenset: frozenset,
-}
-_MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
-_TEXTS: dict[object, tuple[str, Callable[[str], Any]]] = {
-    datetime.date: ("date", datetime.date.fromisoformat),
-    datetime.datetime: ("date-time", datetime.datetime.fromisoformat),
-    datetime.time: ("time", datetime.time.fromisoformat),
-    uuid.UUID: ("uuid", uuid.UUID),
-    Path: ("path", Path),
-}
+if TYPE_CHECKING:
+    from pydantic import ValidationError, ValidationInfo
+
+_NULL = {"type": "null"}
+_VALUES = ("default", "enum", "const", "examples")  # keys of schemas that hold no schema
 
 
-def argument_type(hint: Any) -> ArgumentType:
-    """A type hint as a JSON schema and a reader of values.
+class FunctionArguments:
+    """The arguments of a function: pydantic's, but for media, which are numbers in a conversation.
 
-    Known are the simple types, `Literal`, `Enum`, unions, lists, sets, tuples, dictionaries, data
-    classes, `TypedDict`, `NamedTuple`, models of pydantic, dates and times, `UUID`, `Path`, and
-    classes of media, whose values are numbers of media in the conversation.
+    Args:
+        hints: of the parameters, by name.
+        optional: names of those that may be left out.
+
+    Attributes:
+        schema: the JSON schema of the arguments.
 
     Raises:
-        ValueError: for another one.
+        ValueError: for a type of which JSON can't tell the values.
     """
-    hint = _resolved(hint)
-    if hint in (Any, object, inspect.Parameter.empty):
-        return ArgumentType({}, lambda value, place, media: value)
-    origin, arguments = typing.get_origin(hint) or hint, typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        return _union(arguments)
-    if origin is Literal:
-        return one_of({each.value if isinstance(each, Enum) else each: each for each in arguments})
-    if hint in SIMPLE:
-        return simple(hint)
-    if hint in _TEXTS:
-        return of_text(*_TEXTS[hint])
-    if origin in _ITEMS:
-        return _items(argument_type(arguments[0] if arguments else Any), _ITEMS[origin])
-    if origin in _MAPPINGS:
-        return _mapping(*(arguments or (str, Any)))
-    if origin is tuple:
-        return _tuple(arguments)
-    if isinstance(origin, type) and (known := class_type(origin, argument_type)) is not None:
-        return known
-    name = getattr(hint, "__name__", str(hint))
-    raise ValueError(
-        f"values of the type {name} can't be told in JSON; take simple types, lists, dictionaries, "
-        "Literal, Enum or a data class"
-    )
 
+    def __init__(self, hints: Mapping[str, Any], optional: Collection[str] = ()) -> None:
+        from pydantic import ConfigDict, PydanticUserError, TypeAdapter
 
-def _resolved(hint: Any) -> Any:
-    """A hint without its names and notes."""
-    while True:
-        if typing.get_origin(hint) is Annotated:
-            hint = typing.get_args(hint)[0]
-        elif hasattr(hint, "__supertype__"):  # NewType
-            hint = hint.__supertype__
-        elif hasattr(hint, "__value__"):  # a name given by `type`
-            hint = hint.__value__
-        else:
-            return hint
-
-
-def _union(hints: Sequence[Any]) -> ArgumentType:
-    others = [_resolved(hint) for hint in hints if hint is not type(None)]
-    is_nullable = len(others) < len(hints)
-    kinds = [each for each in others if isinstance(each, type) and issubclass(each, Media)]
-    if kinds and len(kinds) == len(others):
-        options = [medium(tuple(kinds))]
-    else:
-        options = [argument_type(each) for each in others]
-    if len(options) == 1:
-        schema = dict(options[0].schema)
-    elif all(each.schema.keys() == {"type"} for each in options):
-        schema = {"type": [each.schema["type"] for each in options]}
-    else:
-        schema = {"anyOf": [each.schema for each in options]}
-    if is_nullable:
-        schema["nullable"] = True
-
-    def read(value: Any, place: str, media: Sequence[Media]) -> Any:
-        if value is None and is_nullable:
-            return None
-        read_values, errors = list[Any](), list[ToolError]()
-        for option in options:
-            try:
-                read_values.append(option.read(value, place, media))
-            except ToolError as error:
-                errors.append(error)
-        if not read_values:
-            if len(errors) == 1:
-                raise errors[0]
-            misfit(place, value, "fits none of its types")
-        # The one that is the value itself, rather than one made of it.
-        same = (each for each in read_values if type(each) is type(value) and each == value)
-        return next(same, read_values[0])
-
-    return ArgumentType(schema, read)
-
-
-def _items(item: ArgumentType, make: Callable[[list[Any]], Any]) -> ArgumentType:
-    def read(value: Any, place: str, media: Sequence[Media]) -> Any:
-        if not isinstance(value, list):
-            misfit(place, value, "is no list")
-        return make([item.read(each, f"{place}[{n}]", media) for n, each in enumerate(value)])
-
-    unique = {"uniqueItems": True} if make in (set, frozenset) else {}
-    return ArgumentType({"type": "array", "items": item.schema, **unique}, read)
-
-
-def _tuple(hints: tuple[Any, ...]) -> ArgumentType:
-    if not hints or hints[1:] == (...,):
-        return _items(argument_type(hints[0] if hints else Any), tuple)
-    parts = [argument_type(hint) for hint in hints]
-
-    def read(value: Any, place: str, media: Sequence[Media]) -> Any:
-        if not isinstance(value, list) or len(value) != len(parts):
-            misfit(place, value, f"is no list of {len(parts)}")
-        return tuple(
-            part.read(each, f"{place}[{n}]", media)
-            for n, (part, each) in enumerate(zip(parts, value, strict=True))
-        )
-
-    schema = {"type": "array", "prefixItems": [part.schema for part in parts]}
-    return ArgumentType({**schema, "minItems": len(parts), "maxItems": len(parts)}, read)
-
-
-def _mapping(key: Any, value_hint: Any) -> ArgumentType:
-    keys, values = argument_type(key), argument_type(value_hint)
-
-    def read_key(name: str, place: str, media: Sequence[Media]) -> Any:
+        fields = {name: _numbered(hint) for name, hint in hints.items()}
+        fields |= {name: typing_extensions.NotRequired[fields[name]] for name in optional}
+        make: Any = typing_extensions.TypedDict  # the only one that pydantic takes before 3.12
+        kind = make("Arguments", fields)
+        kind.__pydantic_config__ = ConfigDict(extra="forbid")
         try:
-            return keys.read(name, place, media)
-        except ToolError:
-            # Keys of JSON are texts, whatever they mean.
-            with_number = json.loads(name) if name.lstrip("-").isdigit() else name
-            return keys.read(with_number, place, media)
+            self._adapter = TypeAdapter[dict[str, Any]](kind)
+            schema = self._adapter.json_schema()
+        except PydanticUserError as error:
+            said = error.message.splitlines()[0]
+            raise ValueError(f"{said} Media stand in lists and unions, not in classes") from error
+        self.schema: dict[str, Any] = _plain(schema, schema.get("$defs", {}))
 
-    def read(value: Any, place: str, media: Sequence[Media]) -> Any:
-        if not isinstance(value, dict):
-            misfit(place, value, "is no object")
-        return {
-            read_key(name, f"a key of {place}", media): values.read(each, f"{place}.{name}", media)
-            for name, each in value.items()
-        }
+    def read(self, arguments: Mapping[str, Any], media: Sequence[Media]) -> dict[str, Any]:
+        """JSON values as values of the hints; what is meant is taken, such as "3" for a number.
 
-    schema: dict[str, Any] = {"type": "object"}
-    if values.schema:
-        schema["additionalProperties"] = values.schema
-    return ArgumentType(schema, read)
+        Args:
+            arguments: by name.
+            media: of the conversation, which arguments name by their numbers.
+
+        Raises:
+            ToolError: naming each argument that doesn't fit, and what would.
+        """
+        from pydantic import ValidationError
+
+        check_argument_names(arguments, self.schema)
+        try:
+            return self._adapter.validate_json(json.dumps(arguments), context=media)
+        except ValidationError as error:
+            raise ToolError(f"refused: {_misfits(error, arguments)[:1000]}") from error
+        except Exception as error:  # of a class that checks its own values
+            raise ToolError(f"refused: {type(error).__name__}: {str(error)[:500]}") from error
+
+
+def among(hint: Any, choices: Sequence[Any]) -> Any:
+    """A hint whose values are some choices, given as JSON values."""
+    from pydantic import BeforeValidator, Field, TypeAdapter
+
+    literal: Any = Literal[tuple(choices)]
+    check = BeforeValidator(TypeAdapter[Any](literal).validate_python)
+    return Annotated[hint, check, Field(json_schema_extra={"enum": [*choices]})]
+
+
+def _numbered(hint: Any) -> Any:
+    """A hint with numbers of media where it has classes of media."""
+    if _is_medium(hint):
+        return _medium((hint,))
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal and any(isinstance(each, Enum) for each in parts):
+        raise ValueError("JSON has no members of an Enum; take the Enum, or a Literal of texts")
+    if origin in (typing.Union, types.UnionType):
+        kinds = tuple(filter(_is_medium, parts))
+        others = tuple(_numbered(each) for each in parts if each not in kinds)
+        return typing.Union[((_medium(kinds),) if kinds else ()) + others]  # noqa: UP007
+    return origin[tuple(map(_numbered, parts))] if origin and parts else hint
+
+
+def _is_medium(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Media)
+
+
+def _medium(kinds: tuple[type[Media], ...]) -> Any:
+    from pydantic import AfterValidator, Field
+
+    def pick(number: int, info: ValidationInfo[Sequence[Media]]) -> Media:
+        media = info.context
+        if not 1 <= number <= len(media):
+            raise ValueError(f"this is no medium of the conversation, which has {len(media)}")
+        if not isinstance(medium := media[number - 1], kinds):
+            wanted = " or ".join(kind.__name__ for kind in kinds)
+            raise ValueError(f"this medium is {medium.kind}, and {wanted} is wanted")
+        return medium
+
+    said = "the number of a medium in the conversation, from 1"
+    return Annotated[int, AfterValidator(pick), Field(description=said)]
+
+
+def _plain(schema: Any, shared: Mapping[str, Any]) -> Any:
+    """A schema as chat templates read it: without references and titles, and with `nullable`."""
+    if not isinstance(schema, dict):
+        return [_plain(each, shared) for each in schema] if isinstance(schema, list) else schema
+    plain: dict[str, Any] = {}
+    if (name := schema.get("$ref", "").rpartition("/")[2]) in shared:
+        plain = _plain(shared[name], {key: shared[key] for key in shared if key != name})
+    elif name:
+        raise ValueError(f"the type {name} holds itself, which templates of chats can't tell")
+    for key, value in schema.items():
+        if key in ("properties", "patternProperties"):
+            plain[key] = {field: _plain(each, shared) for field, each in value.items()}
+        elif key not in ("$ref", "$defs", "title", "discriminator"):
+            plain[key] = value if key in _VALUES else _plain(value, shared)
+    if any(isinstance(each, list | dict) for each in plain.get("enum", ())):
+        raise ValueError(f"the choices {plain['enum']} are no texts or numbers")
+    if _NULL in plain.get("anyOf", ()):
+        options = [each for each in plain.pop("anyOf") if each != _NULL]
+        plain = {**(options[0] if len(options) == 1 else {"anyOf": options}), **plain}
+        plain["nullable"] = True
+    return plain
+
+
+def _misfits(error: ValidationError, arguments: Mapping[str, Any]) -> str:
+    """What doesn't fit, by place; what the options of a union say stands together."""
+    told: dict[str, list[str]] = {}
+    for each in error.errors(include_url=False):
+        place, value = "", dict[Any, Any](arguments)
+        is_missing = each["type"].startswith("missing")
+        for step in each["loc"]:  # of which some name an option of a union
+            inside = range(len(value)) if isinstance(value, list) else value
+            if isinstance(inside, dict | range) and step in inside:
+                value = value[step]
+            elif not (is_missing and step == each["loc"][-1]):
+                continue
+            place += f"[{step}]" if isinstance(step, int) else f".{step}" if place else step
+        if not is_missing:
+            place += f"={json.dumps(each['input'], default=str)[:100]}"
+        told.setdefault(place, []).append(each["msg"].removeprefix("Value error, "))
+    return "; ".join(f"{place}: {' or '.join(said)}" for place, said in told.items())

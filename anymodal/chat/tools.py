@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast, runtime_checkable
 
-from anymodal.chat.tool_arguments import arguments_of, check_arguments_schema, python_arguments
+from anymodal.chat.tool_arguments import ToolError, arguments_of, check_arguments_schema
 from anymodal.chat.tool_functions import function_definition
 from anymodal.chat.tool_results import result_parts
-from anymodal.chat.tool_values import ArgumentType, ToolError
+from anymodal.chat.tool_types import FunctionArguments
 from anymodal.config import nearest
 from anymodal.language.template_messages import ToolDefinition
 from anymodal.media import Media
@@ -31,13 +31,13 @@ class Tool:
             a medium (`Media`, a picture of Pillow, or a `Path`), a list of such, or another value
             that JSON can tell. None for a tool that the caller runs: a reply that calls it ends
             the turn.
-        types: what the function's parameters take instead of JSON values, see `argument_type`;
-            a class of media takes a medium of the conversation, which calls name by its number.
+        arguments: reads the values that the function wants from JSON's; None for one that takes
+            these as they are, where they fit the definition.
     """
 
     definition: ToolDefinition
     function: Callable[..., object] | None = field(repr=False)
-    types: Mapping[str, ArgumentType] = field(default_factory=dict, repr=False)
+    arguments: FunctionArguments | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -54,8 +54,8 @@ class Tool:
     def of_function(cls, function: Callable[..., object]) -> Tool:
         """A Python function as a tool; its schema comes from type hints and docstring.
 
-        Arguments are given to it as its hints say, such as members of an `Enum` or data classes;
-        see `argument_type` for what is known. A parameter whose type is a class of media
+        Arguments are given to it as its hints say, such as members of an `Enum` or data classes:
+        whatever pydantic reads. A parameter whose type is a class of media
         (`anymodal.media.Image`, …) gets a medium of the conversation, which the model names by its
         number, from 1.
 
@@ -63,8 +63,8 @@ class Tool:
             ValueError: for a function without a docstring, or without a type or a description of a
                 parameter.
         """
-        definition, types = function_definition(function)
-        return cls(definition, function, types)
+        definition, arguments = function_definition(function)
+        return cls(definition, function, arguments)
 
 
 @runtime_checkable
@@ -177,9 +177,11 @@ class Toolbox:
         if tool.function is None:
             raise ToolError("refused: the caller runs this tool")
         arguments = arguments_of(call)
-        check_arguments_schema(arguments, tool.parameters)
-        media = [medium for message in conversation for medium in message.media]
-        arguments = python_arguments(arguments, tool.types, media)
+        if tool.arguments is None:
+            check_arguments_schema(arguments, tool.parameters)
+        else:
+            media = [medium for message in conversation for medium in message.media]
+            arguments = tool.arguments.read(arguments, media)
         if self.approve is not None and self.approve(call) is not True:
             raise ToolError("refused: the user doesn't allow this call")
         value = _call_within(tool.function, arguments, self.limits.timeout)

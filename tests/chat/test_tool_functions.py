@@ -9,15 +9,17 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired
 from uuid import UUID
 
 import numpy as np
+import pydantic
 import pytest
+from typing_extensions import TypedDict
 
 from anymodal.chat.tool_docs import described
 from anymodal.chat.tool_results import result_parts
-from anymodal.chat.tool_types import argument_type
+from anymodal.chat.tool_types import FunctionArguments
 from anymodal.chat.tools import Tool, Toolbox
 from anymodal.media import Audio, Image, Media
 from anymodal.types import Message, ToolCall
@@ -87,10 +89,8 @@ def tool_of(hint: Any) -> Tool:
     [
         (Color, "blue", Color.BLUE),
         (Level, 2, Level.HIGH),
-        (Corner, "TOP", Corner.TOP),
         (Literal["a", 1], 1, 1),
         (Literal["a"] | None, None, None),
-        (Literal[Color.RED], "red", Color.RED),
         (Color | None, "red", Color.RED),
         (Point, {"x": 1}, Point(1)),
         (list[Point], [{"x": 1, "y": 2}], [Point(1, 2.0)]),
@@ -103,6 +103,9 @@ def tool_of(hint: Any) -> Tool:
         (dict[int, Color], {"3": "red"}, {3: Color.RED}),
         (dict, {"a": [1]}, {"a": [1]}),
         (float | int, 3, 3),
+        (int, "3", 3),
+        (bool, "true", True),
+        (list[float], ["0.5", 1], [0.5, 1.0]),
         (int | str, "3", "3"),
         (int | list[int], [3], [3]),
         (Annotated[Count, "how many"], 3.0, 3),
@@ -112,6 +115,9 @@ def tool_of(hint: Any) -> Tool:
         (Path, "a/b", Path("a/b")),
         (Any, {"a": [None]}, {"a": [None]}),
         (Image, 1, picture(1)),
+        (Image, "1", picture(1)),
+        (dict[str, Image], {"a": 1}, {"a": picture(1)}),
+        (Image | str, "a", "a"),
         (Image | Audio, 2, sound(2)),
         (list[Media], [2, 1], [sound(2), picture(1)]),
         (Annotated[Image, "seen"] | None, None, None),
@@ -129,52 +135,83 @@ def test_values_are_those_of_the_hint(hint: Any, value: object, given: object) -
 @pytest.mark.parametrize(
     ("hint", "value", "says"),
     [
-        (list[int], [1, "a"], 'value[1] must be of type integer, not "a"'),
-        (Color, "green", "must be one of red, blue"),
-        (list[Color], ["green"], "value[0] must be one of red, blue"),
-        (Point, {"y": 1}, "lacks 'x'"),
-        (Point, {"x": 1, "z": 1}, "has 'z'; there are x, y"),
-        (Point, {"x": "a"}, 'value.x="a" is not of type integer'),
-        (Point, {"x": -1}, "value: x is negative"),
-        (dict[str, list[int]], {"a": [True]}, "value.a[0]=true is not of type integer"),
-        (dict[int, int], {"a": 1}, 'a key of value="a" is not of type integer'),
-        (tuple[int, int], [1], "is no list of 2"),
-        (set[Any], [[1]], "unhashable"),
-        (int | list[int], "a", "fits none of its types"),
-        (datetime.date, "soon", "is no date"),
-        (Image, 2, "value=2 is audio, and Image is wanted"),
-        (list[Image], [1, 3], "value[1]=3 is no medium of the conversation, which has 2"),
+        (list[int], [1, "a"], 'value[1]="a": Input should be a valid integer'),
+        (Color, "green", "value=\"green\": Input should be 'red' or 'blue'"),
+        (list[Color], ["green"], "value[0]=\"green\": Input should be 'red' or 'blue'"),
+        (Point, {"y": 1}, "value.x: Field required"),
+        (Point, {"x": 1, "z": 1}, "value.z=1: Unexpected keyword argument"),
+        (Options, {"name": "a", "z": 1}, "value.z=1: Extra inputs are not permitted"),
+        (Point, {"x": "a"}, 'value.x="a": Input should be a valid integer'),
+        (Point, {"x": -1}, 'value={"x": -1}: x is negative'),
+        (Point, {"y": "a"}, 'value.x: Field required; value.y="a": Input should be a valid number'),
+        (dict[str, list[int]], {"a": [[]]}, "value.a[0]=[]: Input should be a valid integer"),
+        (dict[int, int], {"a": 1}, 'value.a="a": Input should be a valid integer'),
+        (tuple[int, int], [1], "value[1]: Field required"),
+        (set[Any], [[1]], "value[0]=[1]: Set items should be hashable"),
+        (int | list[int], "a", "or Input should be a valid array"),
+        (list[int] | list[Point], [{"y": 1}], "value[0].x: Field required"),
+        (datetime.date, "soon", 'value="soon": Input should be a valid date'),
+        (Image, 2, "value=2: this medium is audio, and Image is wanted"),
+        (Image | Point, 2, "value=2: this medium is audio, and Image is wanted or Input should be"),
+        (list[Image], [1, 3], "value[1]=3: this is no medium of the conversation, which has 2"),
     ],
 )
 def test_values_that_do_not_fit_are_refused(hint: Any, value: object, says: str) -> None:
     result = Toolbox([tool_of(hint)]).run(ToolCall("work", json.dumps({"value": value})), SHOWN)
     assert says in result.error and result.error.startswith("refused: ")
     huge = Toolbox([tool_of(list[int])]).run(ToolCall("work", '{"value": [Infinity]}'), SHOWN)
-    assert "must be of type integer" in huge.error
+    assert "value[0]=Infinity: Input should be a finite number" in huge.error
+
+
+def schema_of(hint: Any) -> dict[str, Any]:
+    schema: dict[str, Any] = FunctionArguments({"title": hint}).schema["properties"]["title"]
+    return schema
 
 
 def test_schemas_of_hints() -> None:
-    assert argument_type(Point).schema == {
+    assert schema_of(Point) == {
         "type": "object",
-        "properties": {
-            "x": {"type": "integer", "description": "from the left."},
-            "y": {"type": "number"},
-        },
+        "description": "A place.\n\nArgs:\n    x: from the left.",
+        "properties": {"x": {"type": "integer"}, "y": {"type": "number", "default": 0.5}},
         "required": ["x"],
         "additionalProperties": False,
     }
-    assert argument_type(Options).schema["required"] == ["name"]
-    assert argument_type(int | str).schema == {"type": ["integer", "string"]}
-    assert argument_type(int | None).schema == {"type": "integer", "nullable": True}
-    assert argument_type(Color | int).schema["anyOf"][1] == {"type": "integer"}
-    assert argument_type(set[int]).schema["uniqueItems"]
-    for hint, says in ((complex, "type complex"), (Callable[[], int], "type"), (bytes, "bytes")):
-        with pytest.raises(ValueError, match=says):
-            argument_type(hint)
+    assert schema_of(Options)["required"] == ["name"]
+    assert schema_of(int | str) == {"anyOf": [{"type": "integer"}, {"type": "string"}]}
+    assert schema_of(int | None) == {"type": "integer", "nullable": True}
+    assert schema_of(Color | int)["anyOf"][1] == {"type": "integer"}
+    assert schema_of(set[int])["uniqueItems"]
+    medium = schema_of(list[Image | Audio])["items"]
+    assert medium["type"] == "integer" and "from 1" in medium["description"]
+
+
+@dataclasses.dataclass
+class Node:
+    nodes: list[Node]
+
+
+@dataclasses.dataclass
+class Shot:
+    picture: Image
+
+
+@pytest.mark.parametrize(
+    ("hint", "says"),
+    [
+        (Callable[[], int], "Callable"),
+        (np.ndarray, "numpy.ndarray"),
+        (Corner, "no texts or numbers"),
+        (Literal[Color.RED], "no members of an Enum"),
+        (Node, "the type Node holds itself"),
+        (Shot, "not in classes"),
+    ],
+)
+def test_types_that_json_cannot_tell_are_refused(hint: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        tool_of(hint)
 
 
 def test_models_of_pydantic_are_read() -> None:
-    pydantic = pytest.importorskip("pydantic")
     inner = pydantic.create_model("Inner", size=(int, 2))
     outer = pydantic.create_model("Outer", inner=(inner, ...), names=(list[str], []))
     tool = tool_of(outer)
@@ -184,7 +221,8 @@ def test_models_of_pydantic_are_read() -> None:
     toolbox = Toolbox([tool])
     assert not toolbox.run(ToolCall("work", '{"value": {"inner": {"size": 3}}}'), []).error
     assert tool.function.given == outer(inner=inner(size=3))  # type: ignore[union-attr]
-    assert "doesn't fit" in toolbox.run(ToolCall("work", '{"value": {"inner": 1}}'), []).error
+    says = "value.inner=1: Input should be an object"
+    assert says in toolbox.run(ToolCall("work", '{"value": {"inner": 1}}'), []).error
     assert result_parts([inner(size=1)]) == ['[{"size": 1}]']
 
 
@@ -268,6 +306,8 @@ def test_functions_of_every_kind() -> None:
         assert tool.name == name
         assert tool.parameters["properties"]["by"]["enum"] == [1, 2]
         assert Toolbox([tool]).run(ToolCall(name, '{"by": 2}'), []).content == ("3",)
+        wrong = Toolbox([tool]).run(ToolCall(name, '{"by": 3}'), [])
+        assert wrong.error == "refused: by=3: Input should be 1 or 2"
 
     def first(x: int, /) -> None:
         """Take.

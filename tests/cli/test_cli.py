@@ -44,7 +44,11 @@ def run(*argv: str) -> int:
     ("argv", "says", "libraries"),
     [
         (["--help"], "usage: anymodal", ("torch", "numpy", "transformers", "lightning", "rich")),
-        (["chat", "--help"], "usage: anymodal", ("torch", "numpy", "transformers", "rich")),
+        (
+            ["chat", "--help"],
+            "usage: anymodal",
+            ("torch", "numpy", "transformers", "pydantic", "rich"),
+        ),
         (["demo", "--help"], "usage: anymodal", ("torch", "numpy", "transformers", "rich")),
         (["ls"], "nano", ("torch", "numpy", "transformers", "lightning", "diffusers")),
         (["ls", "nano"], "imagebind", ("transformers", "lightning", "diffusers", "scipy")),

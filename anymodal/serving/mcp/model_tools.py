@@ -10,8 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from anymodal.chat.tool_arguments import check_arguments_schema
-from anymodal.chat.tool_values import ToolError
+from anymodal.chat.tool_arguments import ToolError, check_arguments_schema
 from anymodal.media import Media
 from anymodal.serving.content_filter import check_content
 from anymodal.serving.mcp.files import SharedFolder

@@ -12,7 +12,7 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from anymodal import __version__
-from anymodal.chat.tool_values import ToolError
+from anymodal.chat.tool_arguments import ToolError
 from anymodal.media import Media
 from anymodal.serving.errors import (
     EngineClosedError,
