@@ -55,7 +55,8 @@ def test_a_span_in_one_pass_is_the_span_token_by_token(kind):
         single.feed(prompt.embeds, prompt.keys)
         one_by_one = torch.cat([single.feed(language.embed([token]), [token]) for token in span])
     assert calls == [len(prompt.keys), 5, len(prompt.keys), 1, 1, 1, 1, 1]
-    torch.testing.assert_close(together, one_by_one, atol=1e-5, rtol=1e-4)
+    # Processors with wide registers add up in another order: 3e-5 apart for Gemma 4 on one.
+    torch.testing.assert_close(together, one_by_one, atol=5e-5, rtol=1e-4)
 
 
 def test_spans_are_whole_and_the_limits_hold(kind):

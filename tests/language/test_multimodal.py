@@ -14,7 +14,7 @@ from anymodal.language.continuous import ContinuousBatch
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.model import IGNORED, LanguageModel
 from anymodal.language.sampling import Sampling
-from anymodal.language.text_stream import TextToken
+from anymodal.language.text_stream import TextStream, TextToken
 from anymodal.media import IMU
 from anymodal.modality import Modality, own_readers
 from anymodal.model import AnyModal
@@ -61,6 +61,13 @@ def test_hidden_states_are_those_of_transformers_own_class(
         torch.testing.assert_close(logits, scores[..., :width], **tolerance)
 
 
+def streamed(language: LanguageModel, ids: list[int]) -> str:
+    """Text of ids that come one at a time."""
+    stream = TextStream(language)
+    pieces = [*map(stream.push, ids), stream.flush()]
+    return "".join(piece.text for piece in pieces if piece is not None)
+
+
 @torch.no_grad()
 def test_greedy_text_is_that_of_transformers_own_class(
     model: AnyModal, folders: dict[str, Path]
@@ -69,7 +76,8 @@ def test_greedy_text_is_that_of_transformers_own_class(
     for talk in TALKS:
         inputs = own_inputs(model, talk)
         ids = own.generate(**inputs, max_new_tokens=9, do_sample=False)
-        text = model.language.decode(ids[0, inputs["input_ids"].shape[1] :].tolist())
+        # As a chat tells it: bytes that are no character, of random weights, join otherwise.
+        text = streamed(model.language, ids[0, inputs["input_ids"].shape[1] :].tolist())
         reply = model.chat(talk, max_new_tokens=9, temperature=0.0)
         assert reply.text == text
         alone.append(reply.text)
@@ -90,12 +98,16 @@ def test_keys_and_values_are_reused_over_turns(model: AnyModal) -> None:
     for number in range(2):
         warm = model.chat(talk, max_new_tokens=6, temperature=0.0, cache=cache)
         assert warm.text == model.chat(talk, max_new_tokens=6, temperature=0.0).text
+        ids = model.prompts.build(talk, reply=True).ids
         if number == 0:
-            first = len(model.prompts.build(talk, reply=True).ids)
+            first = ids
         # Where a new picture changes what came before, only texts go on.
         more = [] if model.language.reads_across else [PICTURES[1 + number]]
         talk = [*talk, warm, Message("user", ["and", *more])]
-    assert warm.usage is not None and warm.usage.cached >= first - 1
+    # Gemma 4's large models end a prompt with an empty thought, which past replies don't have.
+    kept = len(first) - 4 * (model.language.name in ("gemma-4-large", "gemma-4-unified"))
+    assert ids[: kept - 1] == first[: kept - 1]
+    assert warm.usage is not None and warm.usage.cached >= kept - 1
     talk = [*talk, Message("assistant", "a"), Message("user", [PICTURES[2], PICTURES[1], "?"])]
     warm = model.chat(talk, max_new_tokens=6, temperature=0.0, cache=cache)
     assert warm.text == model.chat(talk, max_new_tokens=6, temperature=0.0).text

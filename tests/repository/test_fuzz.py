@@ -84,7 +84,7 @@ def test_a_seed_makes_the_same_configurations_again(tmp_path: Path) -> None:
 def test_a_configuration_is_tried_beside_the_others(tmp_path: Path) -> None:
     context = configurations.context_of(tmp_path, seed=0)
     before = sorted(tmp_path.rglob("*"))
-    refused = next(i for i in range(99) if "delete at model" in context.mutated(i)[1])
+    refused = next(i for i in range(999) if "delete at model" in context.mutated(i)[1])
     assert configurations.attempt(refused, context)[0] == "refused"
     assert sorted(tmp_path.rglob("*")) == before
 
