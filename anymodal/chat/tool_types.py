@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import types
 import typing
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -47,12 +47,14 @@ class FunctionArguments:
             self._adapter = TypeAdapter[dict[str, Any]](kind)
             schema = self._adapter.json_schema()
         except PydanticUserError as error:
-            said = error.message.splitlines()[0]
-            raise ValueError(f"{said} Media stand in lists and unions, not in classes") from error
+            said = error.message.splitlines()[0].rstrip(".")
+            raise ValueError(f"{said}; media stand in lists and unions, not in classes") from error
         self.schema: dict[str, Any] = _plain(schema, schema.get("$defs", {}))
 
     def read(self, arguments: Mapping[str, Any], media: Sequence[Media]) -> dict[str, Any]:
         """JSON values as values of the hints; what is meant is taken, such as "3" for a number.
+
+        Classes read their own fields as pydantic does.
 
         Args:
             arguments: by name.
@@ -73,19 +75,32 @@ class FunctionArguments:
 
 
 def among(hint: Any, choices: Sequence[Any]) -> Any:
-    """A hint whose values are some choices, given as JSON values."""
+    """A hint whose values are some choices, given as JSON values, and nothing where it may be; of a
+    list, those in it.
+    """
     from pydantic import BeforeValidator, Field, TypeAdapter
 
+    if typing.get_origin(hint) is list:
+        (item,) = typing.get_args(hint)
+        return list[among(item, choices)]  # type: ignore[misc]
     literal: Any = Literal[tuple(choices)]
+    if type(None) in typing.get_args(hint):
+        literal = literal | None
     check = BeforeValidator(TypeAdapter[Any](literal).validate_python)
     return Annotated[hint, check, Field(json_schema_extra={"enum": [*choices]})]
 
 
 def _numbered(hint: Any) -> Any:
-    """A hint with numbers of media where it has classes of media."""
+    """A hint with numbers of media where it has classes of media, and numbers that are no Boolean.
+
+    What is read but once, at its use, is a list, so that a misfit in it is told before the call.
+    """
     if _is_medium(hint):
         return _medium((hint,))
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if (parts[0] if origin is Annotated else hint) in (int, float):
+        return _number(hint)
+    origin = list if origin is Iterable else origin
     if origin is Literal and any(isinstance(each, Enum) for each in parts):
         raise ValueError("JSON has no members of an Enum; take the Enum, or a Literal of texts")
     if origin in (typing.Union, types.UnionType):
@@ -93,6 +108,18 @@ def _numbered(hint: Any) -> Any:
         others = tuple(_numbered(each) for each in parts if each not in kinds)
         return typing.Union[((_medium(kinds),) if kinds else ()) + others]  # noqa: UP007
     return origin[tuple(map(_numbered, parts))] if origin and parts else hint
+
+
+def _number(hint: Any) -> Any:
+    """A hint of a number that takes no `true` for 1."""
+    from pydantic import BeforeValidator
+
+    def check(value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("Input should be a number, not true or false")
+        return value
+
+    return Annotated[hint, BeforeValidator(check)]  # the last, or pydantic loses what bounds it
 
 
 def _is_medium(hint: Any) -> bool:
@@ -112,7 +139,7 @@ def _medium(kinds: tuple[type[Media], ...]) -> Any:
         return medium
 
     said = "the number of a medium in the conversation, from 1"
-    return Annotated[int, AfterValidator(pick), Field(description=said)]
+    return _number(Annotated[int, AfterValidator(pick), Field(description=said)])
 
 
 def _plain(schema: Any, shared: Mapping[str, Any]) -> Any:

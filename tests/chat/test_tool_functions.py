@@ -7,7 +7,7 @@ import datetime
 import enum
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired
 from uuid import UUID
@@ -107,6 +107,8 @@ def tool_of(hint: Any) -> Tool:
         (bool, "true", True),
         (list[float], ["0.5", 1], [0.5, 1.0]),
         (int | str, "3", "3"),
+        (int | bool, True, True),
+        (Iterable[int], [1, "2"], [1, 2]),
         (int | list[int], [3], [3]),
         (Annotated[Count, "how many"], 3.0, 3),
         (datetime.date, "2026-01-31", datetime.date(2026, 1, 31)),
@@ -151,6 +153,12 @@ def test_values_are_those_of_the_hint(hint: Any, value: object, given: object) -
         (int | list[int], "a", "or Input should be a valid array"),
         (list[int] | list[Point], [{"y": 1}], "value[0].x: Field required"),
         (datetime.date, "soon", 'value="soon": Input should be a valid date'),
+        (int, True, "value=true: Input should be a number, not true or false"),
+        (float | None, False, "value=false: Input should be a number, not true or false"),
+        (dict[str, list[int]], {"a": [True]}, "value.a[0]=true: Input should be a number"),
+        (Annotated[int, pydantic.Field(ge=0)], True, "value=true: Input should be a number"),
+        (Image, True, "value=true: Input should be a number"),
+        (Iterable[int], [1, "a"], 'value[1]="a": Input should be a valid integer'),
         (Image, 2, "value=2: this medium is audio, and Image is wanted"),
         (Image | Point, 2, "value=2: this medium is audio, and Image is wanted or Input should be"),
         (list[Image], [1, 3], "value[1]=3: this is no medium of the conversation, which has 2"),
@@ -181,8 +189,31 @@ def test_schemas_of_hints() -> None:
     assert schema_of(int | None) == {"type": "integer", "nullable": True}
     assert schema_of(Color | int)["anyOf"][1] == {"type": "integer"}
     assert schema_of(set[int])["uniqueItems"]
+    assert schema_of(Annotated[int, pydantic.Field(ge=1)]) == {"type": "integer", "minimum": 1}
     medium = schema_of(list[Image | Audio])["items"]
     assert medium["type"] == "integer" and "from 1" in medium["description"]
+
+
+def test_choices_are_of_what_may_be_chosen() -> None:
+    def work(one: str | None, several: list[str]) -> None:
+        """Work.
+
+        Args:
+            one: a thing, or nothing (choices: ["a", "b"])
+            several: things (choices: ["a", "b"])
+        """
+
+    tool = Tool.of_function(work)
+    one, several = tool.parameters["properties"].values()
+    assert one["enum"] == several["items"]["enum"] == ["a", "b"] and one["nullable"]
+    for values, error in (
+        ({"one": None, "several": ["a", "b"]}, ""),
+        ({"one": "a", "several": []}, ""),
+        ({"one": "c", "several": []}, "refused: one=\"c\": Input should be 'a' or 'b'"),
+        ({"one": "a", "several": ["c"]}, "refused: several[0]=\"c\": Input should be 'a' or 'b'"),
+    ):
+        result = Toolbox([tool]).run(ToolCall("work", json.dumps(values)), [])
+        assert (result.error or "") == error
 
 
 @dataclasses.dataclass

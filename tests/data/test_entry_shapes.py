@@ -428,6 +428,13 @@ def test_labels_with_a_point_have_the_name_of_their_number(folder: Path) -> None
             assert read(folder, entry, labels=names)[-1] == ("assistant", ["blue"])
 
 
+def test_a_name_may_have_a_point_itself(folder: Path) -> None:
+    for label in ("1.0", " 1.0", 1.0):
+        entry = {"image": "0.png", "label": label}
+        assert read(folder, entry, labels=["1.0", "1.5", "2.0"])[-1] == ("assistant", ["1.0"])
+        assert read(folder, entry, labels={"1.0": "old"})[-1] == ("assistant", ["old"])
+
+
 @pytest.mark.parametrize(
     "entry",
     [

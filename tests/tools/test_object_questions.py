@@ -11,6 +11,7 @@ import pytest
 from anymodal.cli.command_line import USAGE, main
 from anymodal.config import ConfigError
 from anymodal.evaluation.benchmarks.base import BenchmarkSource
+from anymodal.evaluation.benchmarks.coco_labels import coco_labels
 from anymodal.evaluation.benchmarks.pope import Pope
 from anymodal.metrics.object_names import ObjectNames
 from anymodal.tools.dataset.object_questions import (
@@ -107,6 +108,9 @@ def test_instances_of_coco_are_labels(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "2 media, 2 labels; 1 without a label" in capsys.readouterr().out
     rows = [json.loads(line) for line in (out / "own_pope_popular.json").open()]
     assert [(row["image"], row["label"]) for row in rows[:2]] == [("0.png", "yes"), ("0.png", "no")]
+    twice = {**found, "images": [*found["images"], {"id": 3, "file_name": "0.png"}]}
+    file.write_text(json.dumps({**twice, "annotations": [*found["annotations"][::2]]}))
+    assert coco_labels(file) == {"0.png": ["cat"], "1.png": ["dog"], "2.png": []}
     found["annotations"].append({"image_id": 5, "category_id": 7})
     file.write_text(json.dumps(found))
     assert main(command) == USAGE

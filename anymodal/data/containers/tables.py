@@ -178,7 +178,16 @@ def _python_value(text: str) -> object:
             is_whole = texts == sum(token.type == tokenize.STRING for token in tokens)
     except (MemoryError, RecursionError, SyntaxError, TypeError, ValueError, tokenize.TokenError):
         return text
-    return value if is_whole and isinstance(value, list | dict) else text
+    return value if is_whole and isinstance(value, list | dict) and _is_plain(value) else text
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether rows of tables hold such a value: no `...`, sets or complex numbers."""
+    if isinstance(value, dict):
+        return all(map(_is_plain, [*value, *value.values()]))
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | bytes | int | float)
 
 
 def _unquoted(value: str) -> str:

@@ -23,16 +23,16 @@ def class_name(label: object, reading: Reading) -> str:
         ValueError: if it isn't one of them, or a number without a name.
     """
     names = reading.labels
-    label = without_point(label)
+    as_told, label = str(label).strip(), without_point(label)
     if not isinstance(label, str | int) or isinstance(label, bool) or label == "":
         raise ValueError(f"the label is {label!r}; give a name, or a number and its name in labels")
+    pairs = names.items() if isinstance(names, Mapping) else zip(names, names, strict=True)
+    by_text = {str(key): name for key, name in pairs}  # YAML has keys that are numbers
+    for text in (as_told, str(label)):  # a name may have a point, as a version does
+        if text in by_text:
+            return by_text[text]
     if isinstance(names, Mapping):
-        by_text = {str(key): name for key, name in names.items()}  # YAML has keys that are numbers
-        if str(label) not in by_text:
-            raise ValueError(f"the label {label!r} is none of labels: {', '.join(by_text)}")
-        return by_text[str(label)]
-    if names and str(label) in names:
-        return str(label)
+        raise ValueError(f"the label {label!r} is none of labels: {', '.join(by_text)}")
     is_number = str(label).isdecimal()
     if names and is_number and int(label) < len(names):
         return names[int(label)]

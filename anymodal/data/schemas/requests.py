@@ -11,12 +11,11 @@ from anymodal.data.entry_keys import TURNS, is_empty
 from anymodal.data.schemas.base import take, text_of
 from anymodal.data.schemas.implicit_prompts import is_transcript, transcript_turns
 from anymodal.data.schemas.pairs import history_turns
-from anymodal.data.schemas.turns import normal_turns
+from anymodal.data.schemas.turns import is_turn, normal_turns
 
 INPUT = "input"
 REQUESTS = ("prompt", "instruction", "query", "question", INPUT)
 """Keys of a request; `input` goes on with another one's, and is one alone (Distilabel)."""
-_NAMES = {"role", "from"}
 _WAY_OUT = "list it in ignore to read the replies alone"
 
 Turns = list[dict[str, Any]]
@@ -69,8 +68,7 @@ def _decoded(text: str) -> object:
     except (ValueError, RecursionError):
         return None
     turns = value if isinstance(value, list) else [value]
-    are_turns = all(isinstance(turn, dict) and _NAMES & turn.keys() for turn in turns)
-    return turns if turns and are_turns else None
+    return turns if turns and all(map(is_turn, turns)) else None
 
 
 def joined_turns(prompt: Turns, reply: object) -> Turns:

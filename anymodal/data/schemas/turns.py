@@ -24,6 +24,7 @@ _KEYS = (
     *("from", "value", "role", "content", "output_modality", "caption", "input_modality"),
     *("loss", "weight", "tool_calls", "function_call"),
 )
+_CONTENTS = {"value", "content", "tool_calls", "function_call"}
 _TOOL_KEYS = ("tool_call_id", "name")
 _OF_TOOL = "of_tool"
 
@@ -47,6 +48,16 @@ def normal_turns(turns: object) -> list[dict[str, Any]]:
             check_keys(each, (*_KEYS, *_TOOL_KEYS), f"turn {number} comes")
             _add(result, each)
     return [{key: turn[key] for key in turn if key != _OF_TOOL} for turn in result]
+
+
+def is_turn(value: object) -> bool:
+    """Return whether a value that may be anything, such as JSON in a reply, is a turn of these
+    roles.
+    """
+    if not isinstance(value, Mapping):
+        return False
+    who = value.get("from", value.get("role"))
+    return who in [*ROLES_BY_NAME, *TOOL_ROLES] and bool(_CONTENTS & value.keys())
 
 
 def _pair(turn: Mapping[str, Any], number: int) -> list[Mapping[str, Any]]:

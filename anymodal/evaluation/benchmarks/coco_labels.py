@@ -37,16 +37,18 @@ def coco_labels(path: Path) -> dict[str, list[str]] | None:
             what = f"picture {of!r}" if of not in labels else f"category {category!r}"
             raise ValueError(f"{path}: an annotation is of {what}, which the file doesn't have")
         labels[of].append(categories[category])
-    return {str(each["file_name"]): labels[each["id"]] for each in found["images"]}
+    by_name: dict[str, list[str]] = {}
+    for each in found["images"]:  # joined files may have one twice
+        by_name.setdefault(str(each["file_name"]), []).extend(labels[each["id"]])
+    return by_name
 
 
 def _read(path: Path) -> dict[str, Any] | None:
     if path.suffix.lower() != ".json" or not path.is_file():
         return None
     with path.open("rb") as file:
-        if (
-            not file.read(4096).lstrip(_BLANK).startswith(b"{")
-        ):  # else a list of rows, maybe a large one
+        # Else a list of rows, maybe a large one.
+        if not file.read(4096).lstrip(_BLANK).startswith(b"{"):
             return None
     try:
         value = json.loads(path.read_bytes())

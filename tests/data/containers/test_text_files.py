@@ -247,6 +247,10 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
         ("['a'] + ['b']", "['a'] + ['b']"),
         ("{'a', 'b'}", "{'a', 'b'}"),
         ("[\\d]", "[\\d]"),
+        ("[...]", "[...]"),
+        ("[{1, 2}]", "[{1, 2}]"),
+        ("[1+2j]", "[1+2j]"),
+        ("[('a', 1.5)]", [("a", 1.5)]),
     ],
 )
 def test_lists_as_python_writes_them(tmp_path: Path, cell: str, value: object) -> None:

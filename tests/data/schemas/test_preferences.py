@@ -142,6 +142,15 @@ def test_preferences_of_texts(folder: Path, entry: dict[str, Any]) -> None:
         Conversations(write_entry(folder, entry))[0]
 
 
+@pytest.mark.parametrize(
+    "text", ['{"role": "admin", "name": "Bo"}', '[{"from": "Bo", "to": "Al"}]', '{"role": "user"}']
+)
+def test_a_reply_in_json_is_a_text(folder: Path, text: str) -> None:
+    """Not turns, whose keys it may have."""
+    sample = Preferences(write_entry(folder, {"prompt": "a", "chosen": text, "rejected": "b"}))[0]
+    assert sample.chosen[-1] == Message("assistant", text)
+
+
 SYSTEM = {"role": "system", "content": "be kind"}
 BEFORE = talk("who?", "me")
 
