@@ -63,6 +63,6 @@ def _entries(section: str) -> Iterator[str]:
         if entry.strip() and line[:1].strip():
             yield entry
             entry = ""
-        entry += line
+        entry = f"{entry}{line}" if entry.strip() else line
     if entry.strip():
         yield entry

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import json
 import os
-import uuid
 from collections.abc import Mapping, Set
 from enum import Enum
 
@@ -21,12 +19,12 @@ class ToolParts(list[str | Media]):
 def result_parts(value: object) -> list[str | Media]:
     """A tool's result as parts of a message: texts and media as they are, all else as JSON.
 
-    Data classes, models of pydantic, members of an `Enum`, sets, arrays, dates and paths within are
-    told as JSON, too.
+    Data classes, models of pydantic, members of an `Enum`, sets, arrays, dates, decimals, paths and
+    what else pydantic tells in JSON are told as such.
 
     Raises:
-        ValueError: for a medium that can't be read.
-        TypeError: for what JSON can't hold, such as media within an object.
+        ValueError: for a medium that can't be read, or what JSON can't hold.
+        TypeError: for a medium within an object.
     """
     if isinstance(value, ToolParts):
         return list(value)
@@ -59,9 +57,11 @@ def _plain(value: object) -> object:
         return {_key(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | Set):
         return [_plain(each) for each in value]
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    return str(value) if isinstance(value, uuid.UUID | os.PathLike) else value
+    if value is None or isinstance(value, str | int | float):
+        return value
+    from pydantic_core import to_jsonable_python  # dates, decimals, paths and other values
+
+    return to_jsonable_python(value)
 
 
 def _key(key: object) -> object:

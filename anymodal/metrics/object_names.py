@@ -105,5 +105,6 @@ def singular(word: str) -> str:
     if word.endswith(_DOUBLED):
         return word[:-2]
     if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3:
-        return word[:-1]
-    return word
+        word = word[:-1]
+    # "buse" is of "bus", which keeps its s; "house" goes with it.
+    return word[:-1] if word.endswith(("use", "ise")) else word

@@ -7,7 +7,9 @@ import datetime
 import enum
 import functools
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, NewType, NotRequired
 from uuid import UUID
@@ -295,7 +297,10 @@ SPHINX = """Look at it,
     """
 
 
-@pytest.mark.parametrize("docstring", [GOOGLE, NUMPY, SPHINX])
+APART = GOOGLE.replace("Args:\n", "Args:\n\n").replace("    *y", "\n        *y")
+
+
+@pytest.mark.parametrize("docstring", [GOOGLE, APART, NUMPY, SPHINX])
 def test_docstrings_of_every_style(docstring: str) -> None:
     told = described(docstring)
     assert told.text == "Look at it,\nand tell."
@@ -377,9 +382,13 @@ def test_functions_of_every_kind() -> None:
         ({"boxes": np.arange(4).reshape(2, 2)}, '{"boxes": [[0, 1], [2, 3]]}'),
         ([datetime.date(2026, 1, 31), UUID(int=1)], f'["2026-01-31", "{UUID(int=1)}"]'),
         ({"at": Path("a/b"), (1, 2): None}, '{"at": "a/b", "[1, 2]": null}'),
+        ([Decimal("1.50"), datetime.timedelta(hours=1)], '["1.50", "PT1H"]'),
+        (deque([1, 2]), "[1, 2]"),
     ],
 )
 def test_results_are_told_in_json(value: object, text: str) -> None:
     assert result_parts(value) == [text]
     with pytest.raises(TypeError, match="a medium within an object"):
         result_parts({"mask": picture()})
+    with pytest.raises(ValueError, match="Unable to serialize unknown type"):
+        result_parts([object()])

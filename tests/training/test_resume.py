@@ -241,7 +241,7 @@ def test_a_model_that_is_trained_in_place_comes_back_when_the_time_is_up(
     assert not torch.equal(toy.model.layer.weight, before)
 
 
-@pytest.mark.parametrize("max_time", ["8 hours", "00:08:00", {"hour": 8}])
+@pytest.mark.parametrize("max_time", ["8 hours", "00:08:00", {"hour": 8}, {}])
 def test_a_time_that_is_none_is_refused(tmp_path: Path, max_time: object) -> None:
     path = write(tmp_path, trainer={"accelerator": "cpu", "max_time": max_time})
     with pytest.raises(ConfigError, match=r"trainer\.max_time is .*; give DD:HH:MM:SS"):

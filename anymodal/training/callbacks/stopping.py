@@ -80,11 +80,13 @@ def seconds_of(max_time: Duration) -> float | None:
     """The seconds of a time as Lightning's `max_time` has it.
 
     Raises:
-        ConfigError: for anything else.
+        ConfigError: for anything else, or no time at all.
     """
+    told = f"trainer.max_time is {shorten(max_time)}; give DD:HH:MM:SS, as 00:08:00:00"
     try:
-        return Timer(max_time).time_remaining()
+        seconds = Timer(max_time).time_remaining()
     except (AttributeError, MisconfigurationException, TypeError) as error:
-        raise ConfigError(
-            f"trainer.max_time is {shorten(max_time)}; give DD:HH:MM:SS, as 00:08:00:00"
-        ) from error
+        raise ConfigError(told) from error
+    if seconds is not None and seconds <= 0:
+        raise ConfigError(f"{told}, or null for no end")
+    return seconds
