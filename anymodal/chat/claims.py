@@ -21,12 +21,15 @@ QUESTION = "{claim} Is that right? Answer yes or no."
 """Asks whether a claim is right."""
 ANSWERS = ("yes", "Yes", "no", "No")
 
-_ABBREVIATIONS = ("Dr", "Mr", "Mrs", "Ms", "Prof", "St", "vs", "approx", r"e\.g", r"i\.e")
+_ABBREVIATIONS = ("Dr", "Mr", "Mrs", "Ms", "Prof", "St", "vs", "approx", r"[Ee]\.g", r"[Ii]\.e")
 _NO_ABBREVIATION = "".join(rf"(?<!\b{each})" for each in _ABBREVIATIONS)
 # A number of a list belongs to what follows.
 _SENTENCE = re.compile(
     r"(?:\d+[.)][ \t]+(?=\S))?\S.*?"
-    rf"(?:(?:{_NO_ABBREVIATION}\.|[!?])[.!?]*[\"'”’)\]]*(?=\s|$)|[。！？]+[”』」）]*|(?=\n|$))"
+    # Marks are tried once in a row, or many would take long. Behind a quote or a bracket a sentence
+    # may go on: `It reads "Stop!" in white.`
+    rf"(?:(?<![.!?])(?:{_NO_ABBREVIATION}\.|[!?])[.!?]*+(?:[\"'”’)\]]+(?!\s+[a-zß-ÿ]))?(?=\s|$)|"
+    r"[。！？]+[”』」）]*|(?=\n|$))"
 )
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+(.+)$", re.M)
 _WORDS = re.compile(r"\w+")

@@ -23,7 +23,8 @@ def attention(
 ) -> Tensor:
     """Scaled dot-product attention, of short rows that train on a processor in float32.
 
-    Shapes: (R, H, T, d), (R, H, K, d) twice, a mask that expands to (R, H, T, K) -> (R, H, T, d).
+    Shapes: (R, H, T, d), (R, H, K, d) twice, a bool mask that expands to (R, H, T, K) ->
+    (R, H, T, d).
     """
     dtype, whole = value.dtype, _is_half_slow(query, key)
     if whole:

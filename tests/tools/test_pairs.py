@@ -148,6 +148,10 @@ def test_claims_are_sentences_or_what_a_model_writes_down() -> None:
     assert statements_of(text) == [
         *("Dr. Lee, e.g., has 3.5 dogs.", '"It is red."', "这是狗。", "它是红色的。"),
     ]
+    text = 'The sign (small.) reads "Stop!" in white. He says "Go!" E.g. now?! "No."'
+    assert statements_of(text, questions=True) == [
+        *('The sign (small.) reads "Stop!" in white.', 'He says "Go!"', "E.g. now?!", '"No."'),
+    ]
     left = without_sentences("- a dog\n- a dog house\n\nSo. A cat.", ["- a dog", "So."])
     assert left == "- a dog house\n\nA cat."
     prompts: list[Message] = []

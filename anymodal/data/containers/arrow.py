@@ -67,10 +67,13 @@ class ArrowRows(RowSource):
         number = bisect_right(self._ends, index)
         first = self._ends[number - 1] if number else 0
         batch = self._batches[number].slice(index - first, 1)
-        return {
-            name: _plain_value(column)
-            for name, column in zip(batch.schema.names, batch.columns, strict=True)
-        }
+        row = dict[str, Any]()
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            try:
+                row[name] = _plain_value(column)
+            except ValueError as error:  # such as parts of a microsecond in a list of times
+                raise ValueError(f"{self.place(index)}: column {name!r}: {error}") from error
+        return row
 
     def place(self, index: int) -> str:
         return f"{self.source.name}, row {index}"

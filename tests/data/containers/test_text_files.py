@@ -274,6 +274,16 @@ def test_a_column_of_arrow_that_stands_twice_is_refused(tmp_path: Path) -> None:
         open_rows(tmp_path / "a.arrow")
 
 
+def test_a_time_of_arrow_that_python_has_none_for_is_named(tmp_path: Path) -> None:
+    table = pyarrow.table({"at": pyarrow.array([1000, 1], pyarrow.duration("ns"))})
+    with pyarrow.ipc.new_file(str(tmp_path / "a.arrow"), table.schema) as out:
+        out.write_table(table)
+    rows = open_rows(tmp_path / "a.arrow")
+    assert rows[0] == {"at": "0:00:00.000001"}
+    with pytest.raises(ValueError, match="row 1: column 'at': Nanosecond"):
+        rows[1]
+
+
 def test_a_cell_of_csv_may_hold_a_picture_in_base64(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_text(f'index\tcell\n1\t"{"A" * 200_000}"\n')
