@@ -147,6 +147,7 @@ def test_calls_end_with_their_number() -> None:
         ("weather", '{"city": 3}', "city=3: Input should be a valid string"),
         ("weather", '{"city": "Rome", "day": 3}', "no argument 'day'; did you mean 'days'"),
         ("weather", '{"city": "Rome", "days": 1.5}', "days=1.5: Input should be a valid integer"),
+        ("weather", '{"city": "Rome", "days": true}', "days=true: Input should be a number"),
         ("paint", '{"style": "loud"}', "style=\"loud\": Input should be 'soft' or 'hard'"),
         (
             "paint",
