@@ -182,7 +182,9 @@ def test_claims_are_sentences_or_what_a_model_writes_down() -> None:
 
 def test_claims_are_asked_of_a_model_to_which_case_is_nothing() -> None:
     model = copy.deepcopy(tiny_model())
-    model.language.template.tokenizer.backend_tokenizer.normalizer = Lowercase()
+    template = model.language.template
+    template.tokenizer.backend_tokenizer.normalizer = Lowercase()
+    template._texts.clear()  # as other tests' texts were encoded
     assert distinct_choices(model.language, ANSWERS) == ["yes", "no"]
     (score,) = ClaimScorer(model).score([(asked(), said("A ball."))])
     assert score.value in (0, -1)
