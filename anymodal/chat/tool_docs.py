@@ -28,7 +28,7 @@ _NAMES = re.compile(r"\*{0,2}(\w+(?:, *\*{0,2}\w+)*)[ \t]*(?::[^\n]*)?\n(.*)", r
 
 
 class Described(NamedTuple):
-    """What a docstring tells.
+    """Description of a tool from a docstring.
 
     Attributes:
         text: what stands before its sections.
@@ -40,7 +40,7 @@ class Described(NamedTuple):
 
 
 def described(docstring: str | None) -> Described:
-    """What a docstring tells, in Google's style, NumPy's, or Sphinx's (`:param x: …`)."""
+    """Description from a docstring in Google's style, NumPy's, or Sphinx's (`:param x: …`)."""
     text = f"{inspect.cleandoc(docstring or '')}\n"
     parameters = {found[1]: found[2] for found in _SPHINX.finditer(text)}
     for section in _NUMPY.finditer(text):

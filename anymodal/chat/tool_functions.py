@@ -86,7 +86,7 @@ def _definition(
 
 
 def _description_in(hint: Any) -> str:
-    """What `Annotated[…, "text"]` says of a parameter, also pydantic's `Field(description=…)`."""
+    """Description within `Annotated[…, "text"]`, also in pydantic's `Field(description=…)`."""
     notes = getattr(hint, "__metadata__", ())
     told = (note if isinstance(note, str) else getattr(note, "description", None) for note in notes)
     return next((text for text in told if isinstance(text, str)), "")

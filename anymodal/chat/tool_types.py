@@ -166,7 +166,7 @@ def _plain(schema: Any, shared: Mapping[str, Any]) -> Any:
 
 
 def _misfits(error: ValidationError, arguments: Mapping[str, Any]) -> str:
-    """What doesn't fit, by place; what the options of a union say stands together."""
+    """The misfits of a call by their places, those of a union's options together."""
     told: dict[str, list[str]] = {}
     for each in error.errors(include_url=False):
         place, value = "", dict[Any, Any](arguments)

@@ -335,7 +335,7 @@ class ChatTemplate:
         return self._forms.get(role, RoleForm())
 
     def _reply_opening(self, roles: Sequence[str]) -> str:
-        """What a prompt ends with beside what stands before a conversation's last reply.
+        """Ending of a prompt that goes beyond what stands before a conversation's last reply.
 
         An empty thought, as a rule, which a template writes for a reply to come alone.
         """

@@ -59,7 +59,7 @@ def published(model: AnyModal, talk: list[Message], **settings: Any) -> list[int
 
 
 def written(model: AnyModal, medium: Media) -> str:
-    """What stands in a text for a medium, as the model's processor writes it."""
+    """Mark of a medium in a text, as the model's processor writes it."""
     name = model.prompts.encoders[type(medium)]
     placeholder = model.readers[name].placeholder
     runs = model.prompts.positions_of(name, medium)

@@ -155,6 +155,6 @@ def validation_error(errors: Sequence[Mapping[str, Any]]) -> ApiError:
 
 
 def _place_of(error: Mapping[str, Any]) -> list[str]:
-    """Where a field stands, without the names of the types that it may have."""
+    """Path of a field, without the names of the types that it may have."""
     steps = [str(step) for step in error["loc"] if step != "body"]
     return [step for place, step in enumerate(steps) if not place or not _TYPE.fullmatch(step)]

@@ -36,11 +36,9 @@ def json_text(value: object) -> str:
 
 def _refuse_bytes(value: object) -> object:
     raise ValueError(
-        f"a row holds {printable(repr(value))}, which only Arrow and Parquet do; {_OUT}"
+        f"a row holds {printable(repr(value))}, which only Arrow and Parquet do; write one of "
+        "those, or leave its column out (--ignore)"
     )
-
-
-_OUT = "write one of those, or leave its column out (--ignore)"
 
 
 @contextmanager
@@ -134,7 +132,7 @@ def write_arrow(path: Path, rows: Iterable[Row]) -> None:
 
 
 def _unfit() -> tuple[type[Exception], ...]:
-    """What Arrow raises for a value of another type, or a number of more than 64 bits."""
+    """Errors of Arrow about a value of another type, or a number of more than 64 bits."""
     import pyarrow
 
     return pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, OverflowError

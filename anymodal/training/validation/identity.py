@@ -25,7 +25,7 @@ MAX_LOOKED_AT = 16
 def measure_of(
     settings: ValidationConfig, held_out: HeldOut, batch_size: int, seed: int
 ) -> dict[str, str]:
-    """What the figure that decides is measured on, by the setting that says it.
+    """Fingerprints of the data and questions of the deciding figure, by the setting of each.
 
     Args:
         settings: of the validation.
@@ -61,19 +61,16 @@ def fingerprint(data: Sequence[Any], seed: int) -> str:
         for place in range(count):
             index = place * size // count
             seed_all(seed, index)
-            for piece in _pieces(_sample(data, index)):
+            for piece in _sample_pieces(data, index):
                 digest.update(piece + b"\0")
     return digest.hexdigest()[:16]
 
 
-def _sample(data: Sequence[Any], index: int) -> object:
+def _sample_pieces(data: Sequence[Any], index: int) -> list[bytes]:
     try:
-        sample = data[index]
-        for _ in _pieces(sample):  # media are decoded by it, and some of them may be broken
-            pass
+        return [*_pieces(data[index])]  # which decodes media, and some of them may be broken
     except Exception as error:  # a class of a user's own may raise anything
-        return type(error).__name__
-    return sample
+        return [*_pieces(type(error).__name__)]
 
 
 def _pieces(value: object) -> Iterator[bytes]:

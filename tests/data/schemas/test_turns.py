@@ -97,7 +97,7 @@ def test_turns_of_tools_are_texts_of_both_sides(folder: Path) -> None:
 
 
 def test_openai_s_older_calls_are_read_as_its_newer(folder: Path) -> None:
-    """What a `function` says is its result, and nothing that a model learns to say."""
+    """The result that a `function` gave back, which no model learns to say."""
     older = [
         {"role": "user", "content": "air?"},
         {"role": "assistant", "content": None, "function_call": {"name": "aqi", "arguments": "{}"}},
