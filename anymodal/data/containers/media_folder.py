@@ -12,7 +12,7 @@ from anymodal.data.containers.base import Row, RowSource
 from anymodal.data.containers.files import DataFile
 from anymodal.data.containers.index import open_index
 from anymodal.data.containers.json_lines import JsonLines, scan_lines
-from anymodal.data.containers.side_files import side_file
+from anymodal.data.containers.side_files import make_home, side_file
 from anymodal.media.base import kind_of_suffix
 
 MAX_TEXT_BYTES = 1 << 20
@@ -38,10 +38,14 @@ class MediaFolder(RowSource):
 
     def __init__(self, folder: Path, index_dir: str | Path | None = None) -> None:
         self.folder = folder
+        files = str(folder.absolute() / "files")
+        # First, since it may change the folder's time: another opening would make another list, and
+        # remove the one that this one reads.
+        make_home(files, index_dir)
         # A folder's time changes when a file in it comes, goes or gets another name.
         state = "\n".join(f"{path} {os.stat(path).st_mtime_ns}" for path in folders_of(folder))
         version = hashlib.sha256(state.encode("utf-8", "surrogatepass")).hexdigest()
-        source = DataFile(str(folder.absolute() / "files"), 0, version)
+        source = DataFile(files, 0, version)
         path = side_file(source.stamp, ".jsonl", lambda path: _write_list(folder, path), index_dir)
         file = DataFile.of(path)
         index = open_index(source, lambda: scan_lines(file), index_dir)

@@ -44,12 +44,11 @@ def side_file(
     Raises:
         OSError: if it can't be written anywhere.
     """
-    folder, prefix = _home(stamp[0], index_dir)
+    folder, prefix = make_home(stamp[0], index_dir)
     state = hashlib.sha256(json.dumps([_VERSION, *stamp]).encode()).hexdigest()[:16]
     path = folder / f"{prefix}.{state}{suffix}"
     if path.exists():
         return path
-    folder.mkdir(parents=True, exist_ok=True)
     # Of its own for each suffix: to make one file, another of the same data file may be needed.
     with _locked(folder / f"{prefix}{suffix}.lock"):
         if not path.exists():
@@ -62,8 +61,18 @@ def side_file(
     return path
 
 
+def make_home(path: str, index_dir: str | Path | None = None) -> tuple[Path, str]:
+    """The folder for what is made of a file, which is there from now on, and how names begin in it.
+
+    Raises:
+        OSError: if it can't be made.
+    """
+    folder, prefix = _home(path, index_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder, prefix
+
+
 def _home(path: str, index_dir: str | Path | None) -> tuple[Path, str]:
-    """The folder for what is made of a file, and how its name begins there."""
     file = DataFile(path, 0, "")
     if index_dir is None and file.is_local:
         beside = Path(path).parent / SIDE_FOLDER

@@ -57,6 +57,13 @@ def test_sub_folders_are_classes(tmp_path: Path) -> None:
     assert [row["label"] for row in all_rows(tmp_path)] == ["cat", "cat", "cat", "dog"]
 
 
+def test_a_folder_is_opened_again_while_it_is_read(tmp_path: Path) -> None:
+    folder = write_texts(tmp_path)
+    os.utime(folder, (1, 1))  # long ago, so that a change of the folder shows in its time
+    first, again = open_rows(folder), open_rows(folder)
+    assert first[0] == again[0] and len(first) == COUNT
+
+
 def test_a_text_for_some_is_refused(tmp_path: Path) -> None:
     write_texts(tmp_path)
     (tmp_path / "3.txt").unlink()
