@@ -49,14 +49,15 @@ class SceneSampler(Draw):
     Args:
         draw: random draws.
         unseen: whether scenes are held out.
-        slips: whether users' messages have slips of the fingers and short forms.
+        slips: whether users' messages have slips of the fingers and short forms; those of people
+            who speak plainly have none.
     """
 
     __slots__ = ("slips", "unseen")
 
     def __init__(self, draw: Draw, unseen: bool, slips: bool = True) -> None:
-        super().__init__(draw.rng)
-        self.unseen, self.slips = unseen, slips
+        super().__init__(draw.rng, draw.plain)
+        self.unseen, self.slips = unseen, slips and not draw.plain
 
     def typed(self, text: str) -> str:
         """A message as fingers type it."""
