@@ -35,7 +35,7 @@ from anymodal.io.sources import (
 )
 from anymodal.language import gguf_files
 from anymodal.language.families.base import Checkpoint, MediaReader
-from anymodal.language.families.table import MULTIMODAL_FAMILIES
+from anymodal.language.families.table import MULTIMODAL_FAMILIES, language_family
 from anymodal.language.published_adapters import published_adapter
 
 Bits = Literal["8bit", "4bit"]
@@ -80,7 +80,7 @@ def open_pretrained(
         return _open_gguf(file, dtype, quantize, weights)
     config = _config(path_or_name, revision)
     _check_kind(path_or_name, config)
-    family = MULTIMODAL_FAMILIES.get(config.model_type)
+    family = language_family(config.model_type)
     reads_media = family is not None and family.reads_media
     added = None
     if adapter is not None:
@@ -144,7 +144,7 @@ def _read_model(
     path_or_name: str, revision: str | None, dtype: DType, quantize: Bits | None, kind: str
 ) -> PreTrainedModel:
     options = {} if quantize is None else {"quantization_config": _quantization(quantize)}
-    family = MULTIMODAL_FAMILIES.get(kind)
+    family = language_family(kind)
     read = AutoModelForCausalLM.from_pretrained if family is None else family.open_model
     model, report = read(
         path_or_name,
@@ -162,7 +162,7 @@ def _on_meta_device(config: PreTrainedConfig, dtype: DType) -> PreTrainedModel:
     precision = getattr(torch, dtype) if isinstance(dtype, str) and dtype != "auto" else dtype
     if not isinstance(precision, torch.dtype):
         precision = config.dtype or torch.float32
-    family = MULTIMODAL_FAMILIES.get(config.model_type)
+    family = language_family(config.model_type)
     with torch.device("meta"):
         if family is not None:
             return family.model_on_meta(config, precision)

@@ -13,7 +13,7 @@ from anymodal.encoders.transformers.text import TEXT_TOWERS
 from anymodal.encoders.universal.kinds import KINDS
 from anymodal.encoders.universal.tokenizers import TrunkSizes, build_tokenizer
 from anymodal.io.results import markdown_table
-from anymodal.language.families.table import MULTIMODAL_FAMILIES
+from anymodal.language.families.table import language_family
 from tests.support import (
     huggingface_models,
     language_models,
@@ -62,7 +62,8 @@ def multimodal() -> Rows:
     """Multimodal language models, each compared with transformers' own class."""
     yield "family", "`model_type`", "reads by itself", "axes of positions"
     for each in multimodal_models.MULTIMODAL_MODELS.values():
-        family = MULTIMODAL_FAMILIES[each.model_type]
+        family = language_family(each.model_type)
+        assert family is not None
         yield each.label, f"`{each.model_type}`", ", ".join(each.reads), str(family.num_axes)
 
 
