@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import measure
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
 
 from anymodal import AnyModal, Message
@@ -49,9 +50,19 @@ class ByHand:
                 self.network.lm_head.weight[language.first_new :] = language.output_rows
         self.heads = model.heads
         self.settings = {name: model.modalities[name].sampling for name in model.decoders}
-        self.pipelines = {name: part.pipeline for name, part in model.decoders.items()}
+        self.pipelines = {name: self._pipeline(part) for name, part in model.decoders.items()}
         self.families = {name: part.family for name, part in model.decoders.items()}
         self.empty = {name: self._nothing(name) for name in self.pipelines}
+
+    def _pipeline(self, decoder: Any) -> Any:
+        """A decoder's pipeline; a denoiser that reads references reads zeros in their place."""
+        pipeline, channels = copy.copy(decoder.pipeline), int(decoder.family.latent_shape[0])
+        pipeline.transformer = denoiser = copy.deepcopy(pipeline.transformer)
+        if further := denoiser.config.in_channels - channels:
+            # The pipeline draws noise of as many channels as this says.
+            denoiser.register_to_config(in_channels=channels)
+            denoiser.register_forward_pre_hook(partial(_pad, further), with_kwargs=True)
+        return pipeline
 
     @torch.no_grad()
     def _nothing(self, name: str) -> tuple[Tensor, Tensor]:
@@ -166,6 +177,15 @@ class ByHand:
             ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=256
         )
         return self.tokenizer.decode(ids_out[0, ids.shape[1] :], skip_special_tokens=True)
+
+
+def _pad(
+    further: int, _network: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The latents of a denoiser's call, first or by name, with further channels of zeros."""
+    noisy = inputs[0] if inputs else keywords["hidden_states"]
+    noisy = torch.cat([noisy, noisy.new_zeros(len(noisy), further, *noisy.shape[2:])], 1)
+    return ((noisy, *inputs[1:]), keywords) if inputs else ((), keywords | {"hidden_states": noisy})
 
 
 def to_bytes(values: np.ndarray) -> np.ndarray:
