@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from anymodal.composition.building import compose as compose
     from anymodal.composition.building import from_pretrained as from_pretrained
-    from anymodal.composition.building import start_from as start_from
     from anymodal.composition.first_use import OpenOnFirstUse as OpenOnFirstUse
     from anymodal.composition.folders import SHIPPED as SHIPPED
     from anymodal.composition.folders import find as find
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from anymodal.composition.shape import MODALITY_KEYS as MODALITY_KEYS
     from anymodal.composition.shape import check_shape as check_shape
     from anymodal.composition.sharing import push_to_hub as push_to_hub
+    from anymodal.composition.starting import start_from as start_from
     from anymodal.composition.validate import validate_model as validate_model
 
 _HOMES = {
@@ -40,7 +40,7 @@ _HOMES = {
     "push_to_hub": "sharing",
     "read_config": "folders",
     "save_pretrained": "save",
-    "start_from": "building",
+    "start_from": "starting",
     "validate_model": "validate",
 }
 __all__ = list(_HOMES)

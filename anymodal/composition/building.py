@@ -23,6 +23,7 @@ from anymodal.composition.folders import find, read_config
 from anymodal.composition.meta_device import build_without_weights, check_meta_device
 from anymodal.composition.save import model_metadata, own_weights
 from anymodal.composition.shape import SETTING_KEYS, Config
+from anymodal.composition.starting import start_from
 from anymodal.composition.validate import validate_model
 from anymodal.config import BuildPart, ConfigError
 from anymodal.decoders import Decoder, Speaker
@@ -36,7 +37,6 @@ from anymodal.io.folder_check import check_folder
 from anymodal.io.training_records import read_stages
 from anymodal.language.lora import LoraSettings
 from anymodal.language.model import LanguageModel
-from anymodal.language.token_names import token_names
 from anymodal.modality import Modality
 from anymodal.projection import Projection
 
@@ -99,8 +99,7 @@ def _compose(
     with nullcontext() if weights else torch.device("meta"):
         model = _build_model(cls, config, trusted_packages, build_part)
     check_meta_device(model, weights)
-    for folder in folders:
-        start_from(model, folder)
+    start_from(model, *folders)
     return model
 
 
@@ -180,59 +179,6 @@ def _of_kind(part: object, kind: Callable[..., Part], place: str) -> Part:
             f"{place} must be a {kind.__name__}, and what it names gives a {type(part).__name__}"
         )
     return cast(Part, part)
-
-
-def start_from(model: ComposedModel, folder: Path) -> None:
-    """Give a model the weights of a folder, of some of what it holds.
-
-    Rows of new tokens are those of the tokens of the same names; a folder without a configuration
-    has those of the model's signals, in order.
-
-    Raises:
-        CheckpointError: if a name or a shape is none of the model's.
-    """
-    tensors = checkpoint.load_weights(folder / WEIGHTS)
-    rows: list[str] = [n for n in ("language.rows", "language.output_rows") if n in tensors]
-    names = _token_names(model, folder) if rows else []
-    state: dict[str, Tensor] = model.state_dict(
-        keep_vars=True
-    )  # shared weights by each of their names
-    places = {name: place for place, name in enumerate(model.signals.names)}
-    label = f"{folder / WEIGHTS}"
-    for name in rows:
-        if len(names) != len(tensors[name]) or name not in state:
-            continue  # told with the other differences
-        of_tokens = zip(names, tensors.pop(name), strict=True)
-        tensors |= {f"{name} of {token}": row for token, row in of_tokens}
-        matrix = state.pop(name).detach()  # views of it: what is copied there is the model's
-        state |= {f"{name} of {token}": matrix[place] for token, place in places.items()}
-    targets = {name: state[name] for name in tensors if name in state}
-    checkpoint.compare_shapes(tensors, targets, label)
-    with torch.no_grad():
-        for name, value in tensors.items():
-            targets[name].copy_(value)
-    kinds = {".".join(name.split(".")[:2]) for name in tensors}
-    if model.fusion is not None and "language.model" in kinds and not _has_fusion(kinds):
-        model.fusion.copy_again()  # of the language model as it has just become
-    new = [each for each in read_stages(folder) if each not in model.training_records]
-    model.training_records = [*model.training_records, *new]
-    for origin in checkpoint.read_manifest(folder).values():
-        checkpoint.log_licence(str(folder), origin)
-
-
-def _has_fusion(names: Iterable[str]) -> bool:
-    return any(name.startswith("fusion.") for name in names)
-
-
-def _token_names(model: ComposedModel, folder: Path) -> list[str]:
-    """The new tokens whose rows a folder has, in their order."""
-    if not (folder / CONFIG).is_file():
-        return model.signals.names[: sum(model.signals.counts.values())]
-    modalities = read_config(folder)["modalities"]
-    makes = {
-        name: node["num_signal_tokens"] for name, node in modalities.items() if node.get("decoder")
-    }
-    return token_names(makes, [name for name, node in modalities.items() if node.get("encoder")])
 
 
 def from_pretrained(

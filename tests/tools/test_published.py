@@ -332,9 +332,11 @@ def test_of_a_folder_only_what_is_taken_is_read(
     save_file({**rest, **language}, tmp_path / "blip2" / "model-2.safetensors")
     save_file({"language_model.9": torch.ones(9)}, tmp_path / "blip2" / "model-3.safetensors")
     read: list[str] = []
-    whole = published._Folder.__getitem__
+    whole = published.FolderTensors.__getitem__
     monkeypatch.setattr(
-        published._Folder, "__getitem__", lambda self, name: read.append(name) or whole(self, name)
+        published.FolderTensors,
+        "__getitem__",
+        lambda self, name: read.append(name) or whole(self, name),
     )
     convert("blip2", tmp_path / "blip2", tmp_path / "out")
     assert set(read) == set(weights)
@@ -343,7 +345,7 @@ def test_of_a_folder_only_what_is_taken_is_read(
     with pytest.raises(CheckpointError, match=r"model-3.safetensors is truncated"):
         convert("blip2", tmp_path / "blip2", tmp_path / "out")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FileNotFoundError, match="no safetensors in this folder"):
+    with pytest.raises(FileNotFoundError, match="no safetensors or pytorch_model"):
         convert("blip2", tmp_path / "empty", tmp_path / "again")
 
 

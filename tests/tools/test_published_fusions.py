@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from anymodal.fusion import (
@@ -16,7 +19,7 @@ from anymodal.fusion import (
     ModalityExperts,
     SparseUpcycling,
 )
-from anymodal.io.checkpoint import WEIGHTS, load_weights
+from anymodal.io.checkpoint import WEIGHTS, CheckpointError, load_weights
 from anymodal.language.model import LanguageModel
 from anymodal.projection import GatedMLPProjection
 from anymodal.tools.convert.fused_systems import turn_in_halves
@@ -125,8 +128,24 @@ def test_cogagent(tmp_path: Path) -> None:
             f"{home}cross_attn.dense.weight": torch.randn(width, 24),
             f"{home}post_cross_attention_layernorm.weight": torch.randn(width),
         }
+    weights["model.cross_vision.pos_embed"] = torch.randn(6, 24)
     state = imported("cogagent", weights, tmp_path)
-    assert_are_all_of(state, attached(ExpertsWithCrossAttention, language, heads=2), "fusion")
+    fusion = attached(ExpertsWithCrossAttention, language, heads=2, tokens=6)
+    assert_are_all_of(state, fusion, "fusion")
+
+
+def test_experts_with_fewer_heads_of_keys(tmp_path: Path) -> None:
+    """As CogVLM2's, whose matrix of queries, keys and values isn't in equal parts."""
+    language = make("llama-2")
+    config = language.model.config
+    width, narrow = config.hidden_size, config.num_key_value_heads * config.head_dim
+    assert narrow < width
+    weights = expert_keys(width, config.intermediate_size)
+    for layer in range(2):
+        name = f"model.layers.{layer}.self_attn.vision_expert_query_key_value.weight"
+        weights[name] = torch.randn(width + 2 * narrow, width)
+    state = imported("cogvlm", weights, tmp_path)
+    assert_are_all_of(state, attached(ModalityExperts, language), "fusion")
 
 
 def test_llama_adapter(tmp_path: Path) -> None:
@@ -182,6 +201,69 @@ def test_llama_adapter(tmp_path: Path) -> None:
             assert renamed[f"fusion.{name}"].shape == value.shape, name
 
 
+def test_llama_adapters_low_rank_matrices(tmp_path: Path) -> None:
+    """Some published ones have them; without them the others say something else."""
+    rank, width, home = 3, 256, "llama.layers.31."
+    weights = {"visual_query.weight": torch.randn(10, 8)}
+    weights[f"{home}attention.gate"] = torch.randn(1, 2, 1, 1)
+    for name in ("attention.lora_wq", "attention.lora_wv", "feed_forward.lora_w2"):
+        weights[f"{home}{name}_l1.weight"] = torch.randn(rank, width)
+        weights[f"{home}{name}_l2.weight"] = torch.randn(width, rank)
+    state = imported("llama-adapter-v2", weights, tmp_path)
+    for theirs, ours in (
+        ("attention.lora_wq", "self_attn.q_proj"),
+        ("attention.lora_wv", "self_attn.v_proj"),
+        ("feed_forward.lora_w2", "mlp.down_proj"),
+    ):
+        base = f"language.model.model.layers.31.{ours}.lora_"
+        assert torch.equal(state[f"{base}A.default.weight"], weights[f"{home}{theirs}_l1.weight"])
+        last = weights[f"{home}{theirs}_l2.weight"]
+        last = turn_in_halves(last, 128) if theirs.endswith("wq") else last
+        assert torch.equal(state[f"{base}B.default.weight"], last)
+
+
+def test_a_folder_of_several_files(tmp_path: Path) -> None:
+    """Pickles as well as safetensors; what is to be taken must be there."""
+    weights = expert_keys(16, 24)
+    whole = imported("cogvlm", weights, tmp_path)
+    first = {n: value for n, value in weights.items() if "layers.1" not in n}
+    second = {n: value for n, value in weights.items() if n not in first}
+    third = {"model.norm.weight": torch.randn(16)}
+    for suffix, save, stem in (
+        ("bin", torch.save, "pytorch_model"),
+        ("safetensors", save_file, "model"),
+    ):
+        folder = tmp_path / suffix
+        folder.mkdir()
+        names = [f"{stem}-{number}-of-3.{suffix}" for number in (1, 2, 3)]
+        for part, name in zip((first, second), names[:2], strict=True):
+            save({n: value.contiguous() for n, value in part.items()}, folder / name)
+        (folder / "training_args.bin").write_bytes(b"no tensors")
+        files = [dict.fromkeys(p, n) for p, n in zip((first, second, third), names, strict=True)]
+        index = {"weight_map": {k: v for each in files for k, v in each.items()}}
+        (folder / f"{stem}.{suffix}.index.json").write_text(json.dumps(index))
+        # The third file has nothing that is taken, and needn't be there.
+        convert("cogvlm", folder, folder / "out")
+        state = load_weights(folder / "out" / WEIGHTS)
+        assert state.keys() == whole.keys()
+        assert all(torch.equal(state[name], value) for name, value in whole.items())
+        (folder / names[1]).unlink()
+        with pytest.raises(CheckpointError, match=f"is in {names[1]}, which isn't in"):
+            convert("cogvlm", folder, folder / "again")
+        (folder / f"{stem}.{suffix}.index.json").write_text("[1]")
+        with pytest.raises(CheckpointError, match=r"index.json is damaged"):
+            convert("cogvlm", folder, folder / "again")
+
+
+def test_a_state_dict_among_what_a_training_saved(tmp_path: Path) -> None:
+    _, weights, _ = golden_published("flamingo_lm_gptneox")
+    plain = imported("openflamingo", weights, tmp_path)
+    named = {f"module.{name}": value for name, value in weights.items()}
+    torch.save({"epoch": 2, "model_state_dict": named}, tmp_path / "checkpoint_2.pt")
+    convert("openflamingo", tmp_path / "checkpoint_2.pt", tmp_path / "again")
+    assert load_weights(tmp_path / "again" / WEIGHTS).keys() == plain.keys()
+
+
 def test_moe_llava(tmp_path: Path) -> None:
     fusion = attached(SparseUpcycling, every=1)
     own = fusion.state_dict()
@@ -191,10 +273,14 @@ def test_moe_llava(tmp_path: Path) -> None:
         home = f"model.layers.{layer}.mlp.deepspeed_moe."
         experts = f"experts.deepspeed_experts.{rest}"
         weights[home + ("gate.wg.weight" if kind == "routers" else experts)] = value + 1
-    weights["model.mm_projector.0.weight"] = torch.randn(4, 4)
+    with pytest.raises(CheckpointError, match="nothing for projection.maps.image.0.weight"):
+        imported("moe-llava", weights, tmp_path)
+    # Its projector is a module of several, of which a model of images has this one.
+    linear = torch.randn(4, 4)
+    weights["model.mm_projector.image_spatial_proj.0.weight"] = linear
     state = imported("moe-llava", weights, tmp_path)
     assert_are_all_of(state, fusion, "fusion")
-    assert "projection.maps.image.0.weight" in state
+    assert torch.equal(state["projection.maps.image.0.weight"], linear)
 
 
 def test_mplug_owl2(tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def _split_queries(prefix: str) -> Derive:
 
     def derive(match: re.Match[str], value: Tensor) -> Mapping[str, Tensor]:
         home = f"{prefix}experts.{match[1]}.self_attn"
-        parts = value.chunk(3)
+        rows, width = value.shape
+        # CogVLM2's keys and values have fewer heads than its queries.
+        parts = value.split([width, (rows - width) // 2, (rows - width) // 2])
         return {f"{home}_{n}_proj.weight": p for n, p in zip("qkv", parts, strict=True)}
 
     return derive
@@ -73,7 +75,25 @@ def _turn_bias(match: re.Match[str], value: Tensor) -> Mapping[str, Tensor]:
     return {f"fusion.biases.{match[1]}.self_attn_q_proj": turned}
 
 
+def _name_adapter(match: re.Match[str], value: Tensor) -> Mapping[str, Tensor]:
+    """One of the two matrices of a linear layer's adapter, by peft's name."""
+    layer, linear, matrix = match[1], match[2], "AB"[int(match[3]) - 1]
+    if matrix == "B" and linear in ("wq", "wk"):
+        value = turn_in_halves(value, HEAD_WIDTH)
+    home = f"language.model.model.layers.{layer}.{_LINEAR[linear]}"
+    return {f"{home}.lora_{matrix}.default.weight": value}
+
+
 _LLAMA = r"(?:llama\.)?layers\.(\d+)\."
+_LINEAR = {
+    "wq": "self_attn.q_proj",
+    "wk": "self_attn.k_proj",
+    "wv": "self_attn.v_proj",
+    "wo": "self_attn.o_proj",
+    "w1": "mlp.gate_proj",
+    "w2": "mlp.down_proj",
+    "w3": "mlp.up_proj",
+}
 _READER = {
     "norm1": "norm1",
     "norm2": "norm2",
@@ -125,6 +145,7 @@ FUSED_SYSTEMS: dict[str, System] = {
                 [r"fusion.blocks.\1.\2.weight"],
             ),
             (rf"{_LAYER}post_cross_attention_layernorm\.weight", [r"fusion.blocks.\1.norm"]),
+            (r"(?:model\.)?cross_vision\.pos_embed", ["fusion.places.image"]),
         ],
         derived=[(_QUERIES, _split_queries("fusion.routed."))],
         required_names=["fusion.routed.experts.0.self_attn_q_proj.weight", "fusion.blocks.0.norm"],
@@ -157,6 +178,7 @@ FUSED_SYSTEMS: dict[str, System] = {
             (r"adapter_query\.weight", _split_prompts),
             (rf"{_LLAMA}attention\.(gate|new_gate)", _flatten_gate),
             (rf"{_LLAMA}attention\.wq\.bias", _turn_bias),
+            (rf"{_LLAMA}(?:attention|feed_forward)\.lora_(w\w)_l([12])\.weight", _name_adapter),
         ],
         required_names=["fusion.queries.image", f"fusion.gates.{LAYERS - 1}"],
         licence="terms that its publishers leave open, made for LLaMA (research only)",
@@ -164,14 +186,18 @@ FUSED_SYSTEMS: dict[str, System] = {
     ),
     "moe-llava": System(
         names=[
-            (r"(?:model\.)?mm_projector\.((?:0|2)\..+)", [r"projection.maps.image.\1"]),
+            # In a module of several projections, of which images have this one.
+            (
+                r"(?:model\.)?mm_projector\.(?:image_spatial_proj\.)?((?:0|2)\..+)",
+                [r"projection.maps.image.\1"],
+            ),
             (rf"{_MIXTURE}gate\.wg\.weight", [r"fusion.routers.\1.weight"]),
             (
                 rf"{_MIXTURE}experts\.deepspeed_experts\.(\d+)\.(.+)",
                 [r"fusion.experts.\1.\2.\3"],
             ),
         ],
-        required_names=["fusion.routers.0.weight"],
+        required_names=["fusion.routers.0.weight", "projection.maps.image.0.weight"],
         licence="Apache-2.0 for its code; its weights by the terms of their language model",
         commercial_use=None,
     ),

@@ -7,11 +7,10 @@ there, as the language model's own weights, is left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from anymodal.encoders.imagebind.convert import file_hash, read_state_dict
@@ -22,6 +21,7 @@ from anymodal.io.checkpoint import (
     save_weights,
     write_manifest,
 )
+from anymodal.tools.convert.folder_tensors import INSIDE, FolderTensors
 from anymodal.tools.convert.system import Names, System
 from anymodal.tools.convert.systems import SYSTEMS
 
@@ -37,7 +37,8 @@ def convert(
 
     Args:
         kind: one of `SYSTEMS`.
-        source: what `torch.save` wrote, as published, or a folder of safetensors.
+        source: what `torch.save` wrote, as published, or a folder of safetensors or of
+            `pytorch_model*.bin`.
         folder: where to; one that is there is replaced as a whole.
         tokenizer: the checkpoint's own, where its rows are those of a whole vocabulary: it says
             where the signals are. Without it such rows are left out.
@@ -48,13 +49,12 @@ def convert(
 
     Raises:
         FileNotFoundError: if there is no such file.
-        CheckpointError: if it is damaged, holds more than tensors, or lacks what the system has.
+        CheckpointError: if it is damaged, holds more than tensors, or lacks what the system has;
+            if a file of a folder isn't there whose tensors are to be taken.
         ValueError: if the tokenizer lacks signals.
     """
     system = SYSTEMS[kind]
-    tensors = (
-        _Folder(source) if source.is_dir() else read_state_dict(source, ("state_dict", "model"))
-    )
+    tensors = FolderTensors(source) if source.is_dir() else read_state_dict(source, INSIDE)
     model_weights = _rename_keys(system.names, tensors) | _derive(system, tensors)
     if absent := [name for name in system.required_names if name not in model_weights]:
         raise CheckpointError(
@@ -99,38 +99,6 @@ def _encoder_weights(
         folder: {name: value for name, value in weights.items() if name.split(".")[0] in only}
         for folder, weights in by_folder.items()
     }
-
-
-class _Folder(Mapping[str, Tensor]):
-    """Tensors of a folder's safetensors, each read when it is asked for: of a model of many
-    gigabytes little is taken.
-
-    Raises:
-        FileNotFoundError: if there are none.
-        CheckpointError: if one is damaged.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.files: dict[str, Path] = {}
-        for file in sorted(folder.glob("*.safetensors")):
-            try:
-                with safe_open(file, framework="pt") as handle:
-                    self.files |= dict.fromkeys(handle.keys(), file)
-            except SafetensorError as error:
-                raise CheckpointError(f"{file} is truncated or not a safetensors file") from error
-        if not self.files:
-            raise FileNotFoundError(2, "no safetensors in this folder", str(folder))
-
-    def __getitem__(self, name: str) -> Tensor:
-        with safe_open(self.files[name], framework="pt") as handle:
-            tensor: Tensor = handle.get_tensor(name)
-        return tensor
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.files)
-
-    def __len__(self) -> int:
-        return len(self.files)
 
 
 _PROCESS_PREFIX = "module."
