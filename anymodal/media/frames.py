@@ -45,14 +45,26 @@ def read_clip(blob: Blob, fmt: Format, limits: Limits) -> tuple[NDArray[np.uint8
     Raises:
         ValueError: if it is damaged, cut short, over a limit, or holds no frames.
     """
-    header = _read_header(blob, fmt, limits)
     with open_container(blob, fmt, limits) as container:
         stream = moving_stream(container)
         assert stream is not None, "a clip has pictures"
-        rate = float(stream.average_rate or 0)
-        clip = _Clip(blob, limits, _shape(blob, limits, header), header)
-        for timed_frame in _timed_frames(blob, fmt, limits, container, stream):
-            clip.take(timed_frame)
+        header, is_read_through = _read_header(blob, fmt, limits, container, stream)
+        if not is_read_through:  # opening decodes a first frame, which takes a while
+            return _decode(blob, fmt, limits, container, header)
+    with open_container(blob, fmt, limits) as container:
+        return _decode(blob, fmt, limits, container, header)
+
+
+def _decode(
+    blob: Blob, fmt: Format, limits: Limits, container: InputContainer, header: _ClipHeader
+) -> tuple[NDArray[np.uint8], float]:
+    """The frames of a container that is at its beginning."""
+    stream = moving_stream(container)
+    assert stream is not None, "a clip has pictures"
+    rate = float(stream.average_rate or 0)
+    clip = _Clip(blob, limits, _shape(blob, limits, header), header)
+    for timed_frame in _timed_frames(blob, fmt, limits, container, stream):
+        clip.take(timed_frame)
     return clip.constant(rate)
 
 
@@ -66,27 +78,27 @@ class _ClipHeader(NamedTuple):
     seconds: float
 
 
-def _read_header(blob: Blob, fmt: Format, limits: Limits) -> _ClipHeader:
-    """Read the header, and where it doesn't count the frames, the packets."""
-    with open_container(blob, fmt, limits) as container:
-        stream = moving_stream(container)
-        assert stream is not None, "a clip has pictures"
-        size = (stream.codec_context.height, stream.codec_context.width)
-        if all(size):
-            limits.check_pixels(blob.name, size[1], size[0])
-        seconds = 0.0 if fmt.estimates else header_seconds(container, stream)
-        # No frame takes less than a byte.
-        if stream.frames > len(blob.data):  # what is written where nobody knows it yet
-            seconds = 0.0
-        limits.check_seconds(blob.name, seconds)
-        if 0 < stream.frames <= len(blob.data):
-            aspect = pixel_aspect(blob, fmt, stream)
-            return _ClipHeader(*size, aspect, stream.frames, seconds)
-        by_packets = _count_packets(blob, fmt, limits, container, stream)
-        estimate = seconds * float(stream.average_rate or 0)
+def _read_header(
+    blob: Blob, fmt: Format, limits: Limits, container: InputContainer, stream: VideoStream
+) -> tuple[_ClipHeader, bool]:
+    """Read the header, and where it doesn't count the frames, all packets: then True."""
+    size = (stream.codec_context.height, stream.codec_context.width)
+    if all(size):
+        limits.check_pixels(blob.name, size[1], size[0])
+    seconds = 0.0 if fmt.estimates else header_seconds(container, stream)
+    # No frame takes less than a byte.
+    if stream.frames > len(blob.data):  # what is written where nobody knows it yet
+        seconds = 0.0
+    limits.check_seconds(blob.name, seconds)
+    if 0 < stream.frames <= len(blob.data):
+        aspect = pixel_aspect(blob, fmt, stream)
+        return _ClipHeader(*size, aspect, stream.frames, seconds), False
+    by_packets = _count_packets(blob, fmt, limits, container, stream)
+    estimate = seconds * float(stream.average_rate or 0)
     if abs(by_packets.seconds - seconds) > 0.02 * seconds:  # the header tells nothing, or wrong
         seconds = by_packets.seconds
-    return by_packets._replace(frames=max(1, estimate, by_packets.frames), seconds=seconds)
+    frames = max(1, estimate, by_packets.frames)
+    return by_packets._replace(frames=frames, seconds=seconds), True
 
 
 def _count_packets(
@@ -196,8 +208,9 @@ class _Clip:
         self.times, self.num_frames, self.ticks = list[float](), 0, 0
         self._last: _TimedFrame | None = None
         self._first = 0.0
-        self._buffer = bytearray()
-        self._upright: tuple[int, ...] = ()
+        self._expected = math.ceil(min(count, self.room))
+        # Large arrays of NumPy lie in huge pages; bytes that grow take five times as long to fill.
+        self._frames: NDArray[np.uint8] | None = None
 
     def _check_room(self, count: float) -> None:
         height, width = self.pixels.height, self.pixels.width
@@ -227,13 +240,23 @@ class _Clip:
         self.ticks += count
         self._check_room(self.ticks)
         picture = self.pixels.upright(timed_frame.frame, timed_frame.opacity)
-        if self._upright not in ((), picture.shape):
+        if self._frames is not None and self._frames.shape[1:] != picture.shape:
             raise MediaError(
                 f"{self.blob.name} turns its frames half way; convert it to one direction"
             )
-        self._upright = picture.shape
         self.times.append(timed_frame.begin)
-        self._buffer += picture.tobytes() * count
+        self._room_for(picture.shape)[self.ticks - count : self.ticks] = picture
+
+    def _room_for(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+        """The array of frames, with room for all ticks so far: a header may count too few."""
+        frames = self._frames
+        if frames is None or len(frames) < self.ticks:
+            size = max(self.ticks, self._expected if frames is None else 2 * len(frames))
+            self._frames = np.empty((size, *shape), np.uint8)
+            if frames is not None:
+                self._frames[: len(frames)] = frames
+            return self._frames
+        return frames
 
     def constant(self, rate: float) -> tuple[NDArray[np.uint8], float]:
         """All frames at a constant rate, which the header gives where none was left out."""
@@ -258,7 +281,8 @@ class _Clip:
         return self._array()[index], fps
 
     def _array(self) -> NDArray[np.uint8]:
-        return np.frombuffer(self._buffer, np.uint8).reshape(-1, *self._upright)
+        assert self._frames is not None, "a frame was kept"
+        return self._frames[: self.ticks]
 
 
 def _fit_scale(limits: Limits, count: float, shape: tuple[int, int]) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from anymodal.media import Audio, Limits, Video, load
+from anymodal.media import frames as frames_module
 
 QUARTER = np.zeros((2, 64, 96, 3), np.uint8)
 QUARTER[:, :32, :48] = 255  # white at the top left
@@ -310,6 +311,23 @@ def test_formats_of_clips(fmt: str, codec: str, suffix: str, tmp_path: Path) -> 
 def test_boxes_without_end(inner: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load(box(b"ftyp", b"isom\0\0\2\0isom") + inner)
+
+
+@pytest.mark.parametrize("claimed", [1, 2, 7, 40])
+def test_a_header_that_counts_wrong_loses_no_frame(
+    claimed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grey = np.arange(0, 250, 20, dtype=np.uint8)[:, None, None, None]  # 13 frames
+    data = clip(frames=np.broadcast_to(grey, (13, 48, 64, 3)))
+    whole, read = Video.load(data), frames_module._read_header
+
+    def counts_wrong(*args: Any) -> Any:
+        header, is_read_through = read(*args)
+        return header._replace(frames=claimed), is_read_through
+
+    monkeypatch.setattr(frames_module, "_read_header", counts_wrong)
+    assert Video.load(data).frames.tolist() == whole.frames.tolist()
+    assert len(whole.frames) == 13
 
 
 def test_tables_that_claim_more_than_there_is() -> None:
