@@ -28,14 +28,14 @@ class PartVersion(NamedTuple):
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "0d7e6789bb1f62a2", ("anymodal.media",)),
-    "anymodal.media": PartVersion(1, "fcbf5d7fc9c4d89a"),
+    "anymodal.media": PartVersion(1, "e6eadd94d99a26b1"),
     "anymodal.encoders": PartVersion(1, "85c92ccf61437438", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "7a337965be187752", ("anymodal.encoders",)),
     "anymodal.encoders.transformers": PartVersion(1, "2f143683d85af49c", ("anymodal.encoders",)),
     "anymodal.encoders.universal": PartVersion(
         1, "27f3c4b5fc8e77c3", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),
-    "anymodal.language.families": PartVersion(1, "428042a04f8a0f92", ("anymodal.encoders",)),
+    "anymodal.language.families": PartVersion(1, "dcb7a9e663257337", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
         1, "b784a775d816972e", ("anymodal.decoders.families", "anymodal.types")
     ),
