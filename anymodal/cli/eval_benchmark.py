@@ -29,7 +29,7 @@ def add_benchmark_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="DIR", help="replies, results and page (default: NAME-results)")
     add("--media", type=Path, metavar="DIR", help="where the media lie, if not in PATH")
     add("--split", help="the one to read, where there are several (default: the usual one)")
-    add("--samples", type=count, metavar="N", help="ask the first N only")
+    add("--samples", type=count, metavar="N", help="ask the first N, and what counts with them")
     add(
         "--prompt",
         default="{prompt}",

@@ -58,6 +58,10 @@ def compare_models(args: argparse.Namespace) -> int:
         print(f"prompt {name} stands aside: {reason}", file=sys.stderr)
     if comparison.same:
         print(f"{len(comparison.same)} replies are the same, and not shown", file=sys.stderr)
+    if others := comparison.num_other_choices():
+        print(
+            f"{others} earlier choices are about other replies; they don't count", file=sys.stderr
+        )
     if args.choices is not None:
         lines = args.choices.read_text("utf-8-sig").splitlines()
         added = comparison.add_choices(lines)

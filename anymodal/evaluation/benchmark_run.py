@@ -11,7 +11,7 @@ from anymodal.evaluation.benchmark_page import write_benchmark_page
 from anymodal.evaluation.benchmarks import benchmark_class
 from anymodal.evaluation.benchmarks.base import Benchmark, BenchmarkSource, BrokenRow
 from anymodal.evaluation.predictor import Predictor
-from anymodal.evaluation.report import Failure, Results, metric_table, tables_of
+from anymodal.evaluation.report import Failure, Results, metric_table, sizes_of, tables_of
 from anymodal.evaluation.run import (
     Reply,
     collect_replies,
@@ -57,7 +57,8 @@ class BenchmarkJob:
         split: the one to read, where there are several.
         prompt: what is said; `{prompt}` in it stands for the benchmark's own prompt.
         choices: whether a reply is the likeliest option's letter, or Yes or No, rather than any.
-        max_samples: ask the first so many samples; all where None.
+        max_samples: ask the first so many samples, and the rest of the last one's unit; all where
+            None.
         batch_size: samples to ask at once.
         seed: of everything that is drawn.
         limits: the largest media that are read.
@@ -116,7 +117,7 @@ def run_benchmark(
     """
     benchmark = job.open()
     samples, broken = benchmark.read()
-    samples = [with_limits(sample, job.limits) for sample in samples[: job.max_samples]]
+    samples = [with_limits(each, job.limits) for each in first_units(samples, job.max_samples)]
     metrics = benchmark.metrics()
     for metric in metrics.values():
         metric.check(samples)
@@ -144,6 +145,7 @@ def run_benchmark(
         "failed": failures,
         "truncated": truncated_replies(samples, store),
         "metrics": {name: metric.compute() for name, metric in metrics.items()},
+        "sizes": sizes_of(metrics),
         "tables": tables_of(metrics),
         "choices": job.choices,
     }
@@ -151,6 +153,21 @@ def run_benchmark(
     write_results(job.output_dir, results, table)
     write_benchmark_page(job.output_dir, table, samples, _stored(store, samples), judgements)
     return results, table
+
+
+def first_units(samples: list[EvaluationSample], count: int | None) -> list[EvaluationSample]:
+    """The first samples, so many or more: those that count together stay together."""
+    if count is None:
+        return samples
+    units: dict[str, list[EvaluationSample]] = {}
+    for sample in samples:
+        units.setdefault(sample.unit or f"alone {sample.id}", []).append(sample)
+    first: list[EvaluationSample] = []
+    for unit in units.values():
+        if len(first) >= count:
+            break
+        first += unit
+    return first
 
 
 def benchmark_table(results: BenchmarkResults) -> str:

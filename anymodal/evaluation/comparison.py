@@ -2,7 +2,8 @@
 
 A comparison is a folder. `comparison.json` has the pairs of replies and which model each is of,
 `media/` their files, `choices.jsonl` a line for each choice, and `preferences.jsonl` the choices as
-rows that `anymodal.data.preferences.Preferences` reads.
+rows that `anymodal.data.preferences.Preferences` reads. A choice tells which replies were shown on
+which side, so that it counts for these alone, whatever the folder is used for later.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 from anymodal.config import ConfigError
+from anymodal.evaluation.preference_rows import MODELS, PairMessage, ReplyPair, preference_row
 from anymodal.evaluation.run import ReplySampleFile, part_of_file
 from anymodal.io.checkpoint import replacing
 from anymodal.io.results import markdown_table, write_results
@@ -24,34 +26,22 @@ from anymodal.metrics.intervals import wilson
 from anymodal.metrics.samples import EvaluationSample, SampleFile, SampleMessage
 
 COMPARISON, CHOICES, PREFERENCES = "comparison.json", "choices.jsonl", "preferences.jsonl"
-MODELS: tuple[Literal["a", "b"], Literal["a", "b"]] = ("a", "b")
 CHOICE_NAMES = ("left", "right", "alike", "neither")
 """One of the two, both are as good, or both are bad."""
 
 
-class PairMessage(TypedDict):
-    """A message of a pair, its media in files of the comparison's folder."""
-
-    role: str
-    content: list[str | ReplySampleFile]
-
-
-class ReplyPair(TypedDict):
-    """A prompt with the replies of both models.
+class PairChoice(TypedDict):
+    """A person's choice.
 
     Attributes:
-        id: of the prompt.
-        prompt: its messages.
-        a: parts of the one model's reply.
-        b: parts of the other's.
-        left: the model whose reply stands on the left.
+        id: of the pair.
+        shown: see `shown_key`.
+        choice: one of `CHOICE_NAMES`.
     """
 
     id: str
-    prompt: list[PairMessage]
-    a: list[str | ReplySampleFile]
-    b: list[str | ReplySampleFile]
-    left: Literal["a", "b"]
+    shown: str
+    choice: str
 
 
 @dataclass(frozen=True)
@@ -96,26 +86,26 @@ class Comparison:
 
     def choices(self) -> dict[str, str]:
         """The choices by the pair's id; of several of one pair the last counts."""
-        path = self.folder / CHOICES
-        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-        return dict(self._valid(lines))
+        return {each["id"]: each["choice"] for each in self._valid(self._lines())}
 
-    def _valid(self, lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Choices in lines of JSON; what is none, as a line that was cut short, is left out."""
-        ids = {pair["id"] for pair in self.pairs}
-        for line in lines:
-            try:
-                value = json.loads(line)
-            except ValueError:
-                continue
-            if not isinstance(value, dict):
-                continue
-            name, choice = str(value.get("id")), str(value.get("choice"))
-            if name in ids and choice in CHOICE_NAMES:
-                yield name, choice
+    def num_other_choices(self) -> int:
+        """How many choices in the folder are about other replies, or other sides, than these."""
+        read = [*_read_choices(self._lines())]
+        return len(read) - len([*self._valid(self._lines())])
+
+    def _lines(self) -> list[str]:
+        path = self.folder / CHOICES
+        return path.read_text("utf-8").splitlines() if path.is_file() else []
+
+    def _valid(self, lines: Iterable[str]) -> Iterator[PairChoice]:
+        """Choices about the pairs of this comparison, as they are shown."""
+        keys = {pair["id"]: shown_key(pair) for pair in self.pairs}
+        for each in _read_choices(lines):
+            if keys.get(each["id"]) == each["shown"]:
+                yield each
 
     def add_choices(self, lines: Iterable[str]) -> int:
-        """Append choices, lines of JSON with `id` and `choice`, and write the results anew.
+        """Append choices, lines of JSON as `PairChoice`, and write the results anew.
 
         Returns:
             How many were choices about a pair of this comparison.
@@ -126,8 +116,7 @@ class Comparison:
         torn = path.is_file() and not path.read_bytes().endswith(b"\n")
         with path.open("a", encoding="utf-8") as file:
             file.write("\n" * torn)
-            for name, choice in valid:
-                file.write(json.dumps({"id": name, "choice": choice}) + "\n")
+            file.writelines(f"{json.dumps(each)}\n" for each in valid)
         self.write_results()
         return len(valid)
 
@@ -165,6 +154,25 @@ class Comparison:
         return table
 
 
+def shown_key(pair: ReplyPair) -> str:
+    """A hash of a prompt, and of the replies that stand on the left and on the right."""
+    left, right = (pair["a"], pair["b"]) if pair["left"] == MODELS[0] else (pair["b"], pair["a"])
+    content = json.dumps([pair["prompt"], left, right])
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _read_choices(lines: Iterable[str]) -> Iterator[PairChoice]:
+    """Choices in lines of JSON; what is none, as a line that was cut short, is left out."""
+    for line in lines:
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict) and value.get("choice") in CHOICE_NAMES:
+            name, shown = str(value.get("id")), str(value.get("shown"))
+            yield {"id": name, "shown": shown, "choice": value["choice"]}
+
+
 def preference_table(names: Sequence[str], counts: Mapping[str, int]) -> str:
     """The preferences as a Markdown table; each model's share is of those with a preference."""
     decided = counts["a"] + counts["b"]
@@ -177,60 +185,6 @@ def preference_table(names: Sequence[str], counts: Mapping[str, int]) -> str:
     rows += [[f"({name})", str(counts[key]), "", ""] for name, key in
              (("both alike", "alike"), ("both bad", "neither"))]  # fmt: skip
     return markdown_table(["preferred", "n", "%", "95 %"], rows)
-
-
-def preference_row(pair: ReplyPair, winner: str) -> dict[str, object]:
-    """A pair as a row for preference training, the reply of `winner` being the chosen one."""
-    chosen, rejected = (pair["a"], pair["b"]) if winner == MODELS[0] else (pair["b"], pair["a"])
-    return row_of_replies(pair["prompt"], chosen, rejected)
-
-
-def row_of_replies(
-    messages: Sequence[PairMessage],
-    chosen: list[str | ReplySampleFile],
-    rejected: list[str | ReplySampleFile],
-    caption: str = "",
-) -> dict[str, object]:
-    """A row for preference training, as `anymodal.data.preferences.Preferences` reads it.
-
-    Media that a model made stand as targets.
-
-    Args:
-        messages: what was asked.
-        chosen: parts of the better reply.
-        rejected: parts of the worse one.
-        caption: of the targets; the text of the request where it is empty.
-    """
-    last = messages[-1]["content"]
-    caption = caption or " ".join(part.strip() for part in last if isinstance(part, str)).strip()
-    prompt: list[dict[str, object]] = [
-        {"role": turn["role"], "content": [_part_json(part) for part in turn["content"]]}
-        for turn in messages
-    ]
-
-    def conversation(reply: list[str | ReplySampleFile]) -> list[dict[str, object]]:
-        parts = [_target_json(part, caption) for part in reply]
-        return [*prompt, {"role": "assistant", "content": parts}]
-
-    return {"messages": conversation(chosen), "rejected_messages": conversation(rejected)}
-
-
-def _part_json(part: str | ReplySampleFile) -> dict[str, object]:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    how = part.get("how")
-    return {
-        "type": part["kind"],
-        part["kind"]: {"path": part["path"], **how} if how else part["path"],
-    }
-
-
-def _target_json(part: str | ReplySampleFile, caption: str) -> dict[str, object]:
-    record = _part_json(part)
-    if isinstance(part, str):
-        return record
-    target = {"modality": part["kind"], "caption": caption, "media": record}
-    return {"type": "target", "target": target}
 
 
 def build_comparison(

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from anymodal import media
 from anymodal.chat.html_report import html_report, media_html, message_html
-from anymodal.evaluation.comparison import MODELS, Comparison, ReplyPair
+from anymodal.evaluation.comparison import Comparison, shown_key
+from anymodal.evaluation.preference_rows import MODELS, ReplyPair
 from anymodal.evaluation.run import ReplySampleFile, reply_file
 from anymodal.io.checkpoint import replacing
 from anymodal.types import Message
@@ -74,6 +75,8 @@ const buttons = [...document.querySelectorAll("[data-choice]")];
 const chosen = new Map(), served = location.protocol.startsWith("http");
 let at = 0, problem = "";
 const nameOf = (place) => pairs[place].dataset.id;
+const lineOf = (pair, choice) =>
+  JSON.stringify({ id: pair.dataset.id, shown: pair.dataset.shown, choice });
 function show(place) {
   at = Math.max(0, Math.min(place, pairs.length));
   document.querySelectorAll("audio, video").forEach((player) => player.pause());
@@ -96,7 +99,7 @@ function show(place) {
 }
 async function choose(choice) {
   if (at === pairs.length) return;
-  const line = JSON.stringify({ id: nameOf(at), choice });
+  const line = lineOf(pairs[at], choice);
   if (served) {
     try {
       const headers = { "Content-Type": "application/json" };
@@ -112,7 +115,8 @@ async function choose(choice) {
   show(at + 1);
 }
 function download() {
-  const lines = [...chosen].map(([id, choice]) => JSON.stringify({ id, choice }) + "\\n");
+  const lines = pairs.filter((pair) => chosen.has(pair.dataset.id))
+    .map((pair) => lineOf(pair, chosen.get(pair.dataset.id)) + "\\n");
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob(lines, { type: "application/x-ndjson" }));
   link.download = "choices.jsonl";
@@ -172,7 +176,7 @@ def _pair_html(folder: Path, pair: ReplyPair) -> str:
     )
     name = escape(pair["id"], quote=True)
     return (
-        f'<section class="pair" data-id="{name}" hidden>{prompt}'
+        f'<section class="pair" data-id="{name}" data-shown="{shown_key(pair)}" hidden>{prompt}'
         f'<div class="sides">{sides}</div></section>'
     )
 

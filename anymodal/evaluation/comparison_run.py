@@ -8,8 +8,9 @@ from pathlib import Path
 
 from anymodal.config import ConfigError
 from anymodal.evaluation.benchmark_run import NamedPredictor
-from anymodal.evaluation.comparison import MODELS, Comparison, build_comparison
+from anymodal.evaluation.comparison import Comparison, build_comparison
 from anymodal.evaluation.comparison_page import write_comparison_page
+from anymodal.evaluation.preference_rows import MODELS
 from anymodal.evaluation.run import Reply, collect_replies, record_message, stored_reply
 from anymodal.evaluation.store import RecordStore
 from anymodal.evaluation.stored_replies import prompt_of, read_records

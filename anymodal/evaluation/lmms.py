@@ -23,12 +23,10 @@ from lmms_eval.models.registry_v2 import ModelManifest
 
 from anymodal.chat.batch import reply_many
 from anymodal.chat.settings import TextSettings
-from anymodal.composition import find
 from anymodal.distributed.devices import choose_device
 from anymodal.io.message_parts import PartReader
 from anymodal.media import Media
-from anymodal.model import AnyModal
-from anymodal.training.run_folder import checkpoint_of, open_run_model
+from anymodal.training.run_folder import open_any_model
 from anymodal.types import Message, TokenUsage
 
 NAME = "anymodal"
@@ -88,13 +86,10 @@ class _Plugin(lmms):  # type: ignore[misc]  # the package is no dependency, so i
         local = os.environ.get("LOCAL_RANK") if torch.cuda.is_available() else None
         where = f"cuda:{local}" if local is not None else choose_device(device)
         packages = tuple(filter(None, trusted_packages.split("+")))
-        if checkpoint_of(pretrained) is not None:
-            model = open_run_model(pretrained, packages)
-        else:
-            model = AnyModal.from_pretrained(
-                find(pretrained), trusted_packages=packages, dtype=dtype
-            )
-        self._model = model.to(where).eval()
+        if not str(batch_size).isdecimal() or not int(batch_size):
+            raise ValueError(f"batch_size is {batch_size!r}; give a number from 1 on")
+        model = open_any_model(pretrained, packages, dtype=dtype, device=where)
+        self._model = model.eval()
         self.device, self.batch_size = where, int(batch_size)
         self.system, self.seed = system_prompt, seed
         self.output_dir = Path(output_dir) if output_dir else None

@@ -36,6 +36,7 @@ class Results(TypedDict):
         truncated: samples whose replies were cut off by `max_new_tokens`; they are measured as
             they are.
         metrics: figures by metric, with `count`, and `missing` where there are such replies.
+        sizes: by metric and figure, of how many values it is a figure where that isn't `count`.
         tables: by metric and name, of metrics that have any.
     """
 
@@ -46,6 +47,7 @@ class Results(TypedDict):
     failed: list[Failure]
     truncated: list[str]
     metrics: dict[str, dict[str, float]]
+    sizes: dict[str, dict[str, int]]
     tables: dict[str, dict[str, Table]]
 
 
@@ -57,6 +59,11 @@ def tables_of(metrics: Mapping[str, Metric]) -> dict[str, dict[str, Table]]:
         for metric, tables in by_metric.items()
         if tables
     }
+
+
+def sizes_of(metrics: Mapping[str, Metric]) -> dict[str, dict[str, int]]:
+    """The sizes of those metrics that have figures over others than all replies."""
+    return {name: sizes for name, metric in metrics.items() if (sizes := metric.sizes())}
 
 
 def table_texts(tables: Mapping[str, Mapping[str, Table]]) -> Iterator[str]:
@@ -76,11 +83,13 @@ def metric_table(results: Results) -> str:
     rows = []
     for name, result in results["metrics"].items():
         figures = {key: result[key] for key in result if key not in ("count", "missing")}
-        counts = [f"{result['count']:.0f}", f"{result.get('missing', 0):.0f}"]
+        count, missing = f"{result['count']:.0f}", f"{result.get('missing', 0):.0f}"
+        sizes = results["sizes"].get(name, {})
         if not figures:
-            rows.append([f"{name}: –", "–", *counts])
+            rows.append([f"{name}: –", "–", count, missing])
         for key, value in figures.items():
-            rows.append([f"{name}: {key}" if key != name else name, f"{value:.4g}", *counts])
+            label = f"{name}: {key}" if key != name else name
+            rows.append([label, f"{value:.4g}", str(sizes.get(key, count)), missing])
     lines = [
         f"- {failure['id']}{': ' + failure['metric'] if 'metric' in failure else ''}: "
         f"{failure['error']}"

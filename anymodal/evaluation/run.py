@@ -15,7 +15,7 @@ from anymodal.composition import find, is_run
 from anymodal.distributed import devices
 from anymodal.evaluation.predictor import ModelPredictor, Predictor
 from anymodal.evaluation.reply_job import ReplyJob, import_packages
-from anymodal.evaluation.report import Failure, Results, metric_table, tables_of
+from anymodal.evaluation.report import Failure, Results, metric_table, sizes_of, tables_of
 from anymodal.evaluation.schema import Evaluation
 from anymodal.evaluation.store import RecordStore
 from anymodal.io.results import write_results
@@ -106,6 +106,7 @@ def run_evaluation(path: str | Path, overrides: Iterable[str] = ()) -> tuple[Res
         "failed": failures,
         "truncated": truncated_replies(samples, store),
         "metrics": {name: metric.compute() for name, metric in metrics.items()},
+        "sizes": sizes_of(metrics),
         "tables": tables_of(metrics),
     }
     table = metric_table(results)

@@ -93,6 +93,10 @@ class Metric(ABC):
         extra = {"missing": self.missing} if self.missing else {}
         return {**figures, "count": self.count, **extra}
 
+    def sizes(self) -> dict[str, int]:
+        """How many values a figure is over, by its name, where that isn't `count`."""
+        return {}
+
     def tables(self) -> dict[str, MetricTable]:
         """Tables by name that tell more than the figures; most metrics have none."""
         return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from anymodal.metrics.base import Metric
@@ -28,8 +28,17 @@ class GroupMeans:
 
     def figures(self, name: str) -> dict[str, float]:
         """The mean of all under `name`, and that of each group under `name, group`."""
-        means = {name: self.values, **{f"{name}, {g}": self.by_group[g] for g in self.by_group}}
-        return {key: sum(values) / len(values) for key, values in means.items() if values}
+        return {key: sum(values) / len(values) for key, values in self._named(name)}
+
+    def sizes(self, name: str) -> dict[str, int]:
+        """How many values each of the figures is over."""
+        return {key: len(values) for key, values in self._named(name)}
+
+    def _named(self, name: str) -> Iterator[tuple[str, list[float]]]:
+        if self.values:
+            yield name, self.values
+        for group, values in self.by_group.items():
+            yield f"{name}, {group}", values
 
 
 class ByGroup(Metric):
@@ -77,6 +86,13 @@ class ByGroup(Metric):
             values = _without_counts(metric)
             figures |= {f"{name}, {group}": value for name, value in values.items()}
         return figures
+
+    def sizes(self) -> dict[str, int]:
+        return {
+            f"{name}, {group}": metric.count
+            for group, metric in self.parts.items()
+            for name in _without_counts(metric)
+        }
 
 
 def _without_counts(metric: Metric) -> dict[str, float]:

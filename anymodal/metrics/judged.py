@@ -49,6 +49,9 @@ class JudgeScore(Metric):
         groups = [value for name, value in figures.items() if name != "score"]
         return {**figures, "mean of groups": sum(groups) / len(groups)} if groups else figures
 
+    def sizes(self) -> dict[str, int]:
+        return self.means.sizes("score")
+
 
 def score_in(text: str) -> float | None:
     """The mean of the scores in a judge's reply, or None where there are none."""

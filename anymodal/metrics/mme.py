@@ -71,3 +71,12 @@ class MmeScore(Metric):
                 figures[name] = sum(parts)
         figures["unclear"] = self.num_unclear / self.count
         return {**figures, "unpaired": num_unpaired} if num_unpaired else figures
+
+    def sizes(self) -> dict[str, int]:
+        """Questions of each category, and of `acc+` its pictures."""
+        sizes: dict[str, int] = {}
+        for category, units in self.right.items():
+            questions = sum(map(len, units.values()))
+            sizes |= {f"acc, {category}": questions, f"score, {category}": questions}
+            sizes[f"acc+, {category}"] = sum(len(both) == 2 for both in units.values())
+        return sizes

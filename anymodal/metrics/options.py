@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from anymodal.metrics.base import Metric
@@ -55,7 +55,8 @@ class OptionAccuracy(Metric):
 
     `named` is the share of replies that mean an option at all. The passes of a circular evaluation
     are samples of one `unit`, which is right where all of them are; `vanilla accuracy` is that of
-    the first passes alone. Other samples count alone.
+    the first passes alone. Other samples count alone. Units of which a pass has no reply are left
+    out, and `incomplete` is their number.
 
     Source: Liu et al. 2024, "MMBench: is your multi-modal model an all-around player?", section
     4.1, https://arxiv.org/abs/2307.06281; Lu et al. 2022, "Learn to explain: multimodal reasoning
@@ -66,7 +67,7 @@ class OptionAccuracy(Metric):
 
     def __init__(self) -> None:
         self.right: dict[str, list[bool]] = defaultdict(list)
-        self.groups: dict[str, tuple[str, ...]] = {}
+        self.samples: dict[str, EvaluationSample] = {}  # the first of each unit
         self.num_named = 0
 
     def _update(self, sample: EvaluationSample, reply: Message) -> bool:
@@ -74,15 +75,33 @@ class OptionAccuracy(Metric):
         self.num_named += place is not None
         unit = sample.unit or sample.id
         self.right[unit].append(place is not None and sample.choices[place] == sample.answer)
-        self.groups.setdefault(unit, sample.groups)
+        self.samples.setdefault(unit, sample)
         return True
 
     def _compute(self) -> dict[str, float]:
+        complete = self._complete()
+        figures = self._means(complete).figures("accuracy")
+        if complete and any(self.samples[unit].unit_size > 1 for unit in complete):
+            figures["vanilla accuracy"] = sum(right[0] for right in complete.values()) / len(
+                complete
+            )
+        figures["named"] = self.num_named / self.count
+        num_incomplete = len(self.right) - len(complete)
+        return {**figures, "incomplete": num_incomplete} if num_incomplete else figures
+
+    def sizes(self) -> dict[str, int]:
+        complete = self._complete()
+        return {**self._means(complete).sizes("accuracy"), "vanilla accuracy": len(complete)}
+
+    def _complete(self) -> dict[str, list[bool]]:
+        return {
+            unit: passes
+            for unit, passes in self.right.items()
+            if len(passes) == self.samples[unit].unit_size
+        }
+
+    def _means(self, units: Mapping[str, Sequence[bool]]) -> GroupMeans:
         means = GroupMeans()
-        for unit, passes in self.right.items():
-            means.add(all(passes), self.groups[unit])
-        figures = means.figures("accuracy")
-        if len(self.right) < self.count:
-            first = [passes[0] for passes in self.right.values()]
-            figures["vanilla accuracy"] = sum(first) / len(first)
-        return {**figures, "named": self.num_named / self.count}
+        for unit, passes in units.items():
+            means.add(all(passes), self.samples[unit].groups)
+        return means

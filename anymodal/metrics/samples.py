@@ -95,6 +95,7 @@ class EvaluationSample:
         chooses: whether the reply is to be one of the choices as it stands.
         groups: names of what figures are given for apart, such as a category.
         unit: samples of one unit count together, such as the passes of a circular evaluation.
+        unit_size: how many samples the unit has.
     """
 
     id: str
@@ -107,6 +108,7 @@ class EvaluationSample:
     chooses: bool = False
     groups: tuple[str, ...] = ()
     unit: str = ""
+    unit_size: int = 1
 
     def conversation(self) -> list[Message]:
         """The messages, their media loaded; see `media.load` for what is raised."""

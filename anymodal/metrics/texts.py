@@ -143,13 +143,22 @@ class Cider(Metric):
 
     def _compute(self) -> dict[str, float]:
         texts = self._words(self.texts)
-        names = dict.fromkeys(name for groups in self.groups for name in groups)
-        parts = {"cider": texts}
-        for name in names:
-            pairs = zip(texts, self.groups, strict=True)
-            parts[f"cider, {name}"] = [several for several, groups in pairs if name in groups]
+        return {
+            key: self._score([texts[place] for place in places])
+            for key, places in self._places().items()
+        }
+
+    def sizes(self) -> dict[str, int]:
+        return {key: len(places) for key, places in self._places().items()}
+
+    def _places(self) -> dict[str, list[int]]:
+        """The samples of each figure, of which there are enough for one."""
+        parts = {"cider": [*range(len(self.texts))]}
+        for place, groups in enumerate(self.groups):
+            for name in dict.fromkeys(groups):
+                parts.setdefault(f"cider, {name}", []).append(place)
         least = self.least if self.corpus is None else 1
-        return {key: self._score(part) for key, part in parts.items() if len(part) >= least}
+        return {key: places for key, places in parts.items() if len(places) >= least}
 
     def _words(self, texts: list[list[str]]) -> list[list[str]]:
         if self.tokenizer == "words":

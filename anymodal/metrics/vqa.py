@@ -44,6 +44,9 @@ class VqaAccuracy(Metric):
     def _compute(self) -> dict[str, float]:
         return self.means.figures("accuracy")
 
+    def sizes(self) -> dict[str, int]:
+        return self.means.sizes("accuracy")
+
 
 def vqa_accuracy(answer: str, references: tuple[str, ...]) -> float:
     """The accuracy of one answer against people's, from 0 to 1; see `VqaAccuracy`."""

@@ -20,7 +20,7 @@ from anymodal import cli
 from anymodal.config import ConfigError
 from anymodal.data.preferences import Preferences
 from anymodal.evaluation.benchmark_run import run_benchmark
-from anymodal.evaluation.comparison import Comparison, build_comparison
+from anymodal.evaluation.comparison import Comparison, build_comparison, shown_key
 from anymodal.evaluation.comparison_page import PAGE
 from anymodal.evaluation.comparison_server import ComparisonServer
 from anymodal.evaluation.stored_replies import read_records
@@ -30,8 +30,9 @@ from tests.support.comparisons import prompt, reply, small_comparison
 from tests.support.tiny import picture
 
 
-def choice(name: str, side: str) -> str:
-    return json.dumps({"id": name, "choice": side})
+def choice(comparison: Comparison, name: str, side: str) -> str:
+    shown = next((shown_key(pair) for pair in comparison.pairs if pair["id"] == name), "")
+    return json.dumps({"id": name, "shown": shown, "choice": side})
 
 
 def test_pairs_have_two_replies_that_differ(tmp_path: Path) -> None:
@@ -78,12 +79,18 @@ def test_choices_are_preference_rows(tmp_path: Path) -> None:
     sides = {pair["id"]: "left" if pair["left"] == "a" else "right" for pair in comparison.pairs}
     other = {"left": "right", "right": "left"}
     lines = [
-        choice("see", "alike"),
-        choice("draw", sides["draw"]),
-        choice("see", sides["see"]),  # the later one counts
-        choice("play", other[sides["play"]]),
+        choice(comparison, "see", "alike"),
+        choice(comparison, "draw", sides["draw"]),
+        choice(comparison, "see", sides["see"]),  # the later one counts
+        choice(comparison, "play", other[sides["play"]]),
     ]
-    wrong = ["{", "[]", choice("nobody", "left"), choice("draw", "middle"), json.dumps({"id": 3})]
+    wrong = [
+        "{",
+        "[]",
+        choice(comparison, "nobody", "left"),
+        choice(comparison, "draw", "middle"),
+        json.dumps({"id": 3}),
+    ]
     assert comparison.add_choices([*lines, *wrong]) == 4
     assert comparison.preferred() == {"see": "a", "draw": "a", "play": "b"}
     rows = Preferences(comparison.folder / "preferences.jsonl")
@@ -103,12 +110,41 @@ def test_choices_are_preference_rows(tmp_path: Path) -> None:
     assert "| first model " in (comparison.folder / "results.md").read_text()
 
 
+def test_a_choice_counts_for_the_replies_that_were_shown_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With another seed sides are others, and a folder may be used for other models."""
+    comparison = small_comparison(tmp_path)
+    names = [pair["id"] for pair in comparison.pairs]
+    comparison.add_choices([choice(comparison, name, "left") for name in names])
+    first = comparison.preferred()
+    moved = next(
+        again
+        for again in (small_comparison(tmp_path, seed=seed) for seed in range(1, 9))
+        if {p["id"]: p["left"] for p in again.pairs}
+        != {p["id"]: p["left"] for p in comparison.pairs}
+    )
+    assert moved.preferred().items() <= first.items() and len(moved.preferred()) < len(first)
+    assert moved.num_other_choices() == len(first) - len(moved.preferred())
+    assert cli.main(["eval", "compare", "--out", str(moved.folder), "--no-serve"]) == 0
+    assert "earlier choices are about other replies" in capsys.readouterr().err
+    # The page of before is open still, or was sent to somebody.
+    stale = next(name for name in names if name not in moved.preferred())
+    assert moved.add_choices([choice(comparison, stale, "left")]) == 0
+    assert small_comparison(tmp_path).preferred() == first
+    with_digests = json.loads((comparison.folder / "comparison.json").read_text())
+    for pair in with_digests["pairs"]:
+        pair["a"] = ["another reply"]
+    other = Comparison(comparison.folder, ("c", "b"), with_digests["pairs"], [], {})
+    assert other.preferred() == {}
+
+
 def test_a_line_that_was_cut_short_loses_nothing_else(tmp_path: Path) -> None:
     comparison = small_comparison(tmp_path)
-    comparison.add_choices([choice("see", "left")])
+    comparison.add_choices([choice(comparison, "see", "left")])
     with (comparison.folder / "choices.jsonl").open("a") as file:
         file.write('{"id": "dr')
-    comparison.add_choices([choice("play", "neither")])
+    comparison.add_choices([choice(comparison, "play", "neither")])
     assert comparison.choices() == {"see": "left", "play": "neither"}
 
 
@@ -131,20 +167,26 @@ def request(url: str, data: bytes | None = None, **headers: str) -> tuple[int, b
 
 def test_each_choice_is_on_the_disk_before_the_answer(server: ComparisonServer) -> None:
     json_type = {"Content_Type": "application/json"}
-    url, folder = server.url, server.comparison.folder
+    url, comparison = server.url, server.comparison
+    folder = comparison.folder
     assert request(url)[1] == (folder / PAGE).read_bytes()
     assert request(f"{url}choices") == (200, b"{}")
-    assert request(f"{url}choices", choice("see", "left").encode(), **json_type)[0] == 200
-    assert json.loads((folder / "choices.jsonl").read_text()) == {"id": "see", "choice": "left"}
+    assert (
+        request(f"{url}choices", choice(comparison, "see", "left").encode(), **json_type)[0] == 200
+    )
+    assert json.loads((folder / "choices.jsonl").read_text()) == json.loads(
+        choice(comparison, "see", "left")
+    )
     assert json.loads(request(f"{url}choices")[1]) == {"see": "left"}
     assert len(Preferences(folder / "preferences.jsonl")) == 1
 
 
 def test_the_server_answers_the_page_alone(server: ComparisonServer) -> None:
-    url, line = f"{server.url}choices", choice("see", "left").encode()
+    url, comparison = f"{server.url}choices", server.comparison
+    line = choice(comparison, "see", "left").encode()
     json_type = {"Content_Type": "application/json"}
     assert request(url, b"nothing", **json_type)[0] == 400
-    assert request(url, choice("nobody", "left").encode(), **json_type)[0] == 400
+    assert request(url, choice(comparison, "nobody", "left").encode(), **json_type)[0] == 400
     assert request(url, line, Content_Type="text/plain")[0] == 404  # as a form of another site
     assert request(url, line, Host="evil.example", **json_type)[0] == 403
     assert request(server.url, Host=f"evil.example:{server.server_port}")[0] == 403
@@ -168,8 +210,8 @@ def test_the_command_compares_earlier_results(
     comparison = Comparison.load(out)
     assert len(comparison.pairs) == 2 and len([*(out / "media").iterdir()]) == 1
     downloaded = tmp_path / "choices.jsonl"
-    lines = [choice(pair["id"], "left") for pair in comparison.pairs]
-    downloaded.write_text("\n".join([*lines, choice("x", "left")]))
+    lines = [choice(comparison, pair["id"], "left") for pair in comparison.pairs]
+    downloaded.write_text("\n".join([*lines, choice(comparison, "x", "left")]))
     capsys.readouterr()
     assert cli.main(["eval", "compare", "--out", str(out), "--choices", str(downloaded)]) == 0
     told = capsys.readouterr()

@@ -11,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from anymodal.training.run import train
+from tests.support.composed import write_model
 from tests.support.paths import ROOT
+from tests.support.runs import stages, write
 from tests.support.tiny import picture, sound
 
 pytestmark = pytest.mark.extended
@@ -120,3 +124,16 @@ def test_requests_and_likelihoods(
     results = simple_evaluate(plugin, tasks=names, task_manager=tasks, bootstrap_iters=0)["results"]
     assert results["tiny_generated"]["exact,none"] == 1.0
     assert results["tiny_chosen"]["acc,none"] == 1.0
+
+
+def test_a_run_s_checkpoint_has_the_precision_that_is_named(folder: Path) -> None:
+    from anymodal.evaluation.lmms import ChatPlugin
+
+    stage = stages(write_model(folder / "parts"), folder)["perceive"]
+    train(write(folder, "run", **{**stage, "steps": 2}))
+    checkpoint = str(folder / "run" / "checkpoints" / "last.ckpt")
+    plugin = ChatPlugin(checkpoint, device="cpu", dtype="bfloat16", trusted_packages="tests")
+    projection = plugin._model.projection
+    assert projection is not None and next(projection.parameters()).dtype == torch.bfloat16
+    with pytest.raises(ValueError, match="batch_size is 'auto'; give a number"):
+        ChatPlugin(checkpoint, batch_size="auto")

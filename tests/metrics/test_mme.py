@@ -21,13 +21,19 @@ def test_a_table_counted_by_hand() -> None:
         for n, (category, unit, answer, text) in enumerate(table)
     ]
     third = 100 / 3
-    assert figures(MmeScore(), pairs) == {
+    metric = MmeScore()
+    assert figures(metric, pairs) == {
         "acc, count": pytest.approx(2 * third), "acc+, count": pytest.approx(third),
         "score, count": pytest.approx(100),
         "acc, OCR": 50, "acc+, OCR": 0, "score, OCR": 50,
         "acc, code_reasoning": 100, "acc+, code_reasoning": 0, "score, code_reasoning": 100,
         "perception": pytest.approx(150), "cognition": 100, "unclear": pytest.approx(1 / 9),
         "unpaired": 1, "count": 9,
+    }  # fmt: skip
+    assert metric.sizes() == {
+        "acc, count": 6, "acc+, count": 3, "score, count": 6,
+        "acc, OCR": 2, "acc+, OCR": 1, "score, OCR": 2,
+        "acc, code_reasoning": 1, "acc+, code_reasoning": 0, "score, code_reasoning": 1,
     }  # fmt: skip
 
 

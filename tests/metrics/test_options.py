@@ -47,13 +47,32 @@ def test_any_reply_means_an_option_or_none(text: str, options: list[str]) -> Non
 def test_a_question_is_right_where_all_its_rotations_are() -> None:
     passes = [("ball", "bell"), ("bell", "ball")]
     pairs = [
-        (sample(f"{unit}-{n}", choices=options, answer="ball", unit=unit, groups=(unit,)), reply)
+        (
+            sample(
+                f"{unit}-{n}",
+                choices=options,
+                answer="ball",
+                unit=unit,
+                unit_size=2,
+                groups=(unit,),
+            ),
+            reply,
+        )
         for unit, replies in (("first", ("A", "A")), ("second", ("A", "B")))
         for n, (options, reply) in enumerate(zip(passes, map(reply_of, replies), strict=True))
     ]
-    assert figures(OptionAccuracy(), pairs) == {
+    metric = OptionAccuracy()
+    assert figures(metric, pairs) == {
         "accuracy": 0.5, "accuracy, first": 0.0, "accuracy, second": 1.0, "vanilla accuracy": 1.0,
         "named": 1.0, "count": 4,
+    }  # fmt: skip
+    assert metric.sizes() == {
+        "accuracy": 2, "accuracy, first": 1, "accuracy, second": 1, "vanilla accuracy": 2,
+    }  # fmt: skip
+    # A pass without a reply: of its question nothing is known.
+    assert figures(OptionAccuracy(), pairs[:3]) == {
+        "accuracy": 0.0, "accuracy, first": 0.0, "vanilla accuracy": 1.0, "named": 1.0,
+        "incomplete": 1, "count": 3,
     }  # fmt: skip
 
 

@@ -23,8 +23,9 @@ from anymodal.chat.claims import (
 from anymodal.cli.command_line import USAGE, main
 from anymodal.config import ConfigError
 from anymodal.data.preferences import Preferences
-from anymodal.evaluation.comparison import PairMessage, copied_parts, row_of_replies
+from anymodal.evaluation.comparison import copied_parts
 from anymodal.evaluation.predictor import ModelPredictor
+from anymodal.evaluation.preference_rows import PairMessage, row_of_replies
 from anymodal.evaluation.run import part_of_file, reply_file
 from anymodal.language.choices import distinct_choices
 from anymodal.media import Audio, Video

@@ -8,6 +8,7 @@ rotations of a question that the table already holds; where it holds none, they 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from anymodal.data.containers import open_rows
@@ -51,9 +52,9 @@ class MmBench(Benchmark):
         for _, row in container_rows(self._rows):
             if not isinstance(row, ValueError):
                 self._numbers[str(row.get("index"))] = row["number"]
-        self._has_rotations = any(
-            name.isdecimal() and int(name) >= _ROTATED for name in self._numbers
-        )
+        indices = [int(name) for name in self._numbers if name.isdecimal()]
+        self._has_rotations = any(index >= _ROTATED for index in indices)
+        self._num_passes = Counter(index % _ROTATED for index in indices)
         yield from container_rows(self._rows)
 
     def samples_of(self, row: BenchmarkRow) -> list[EvaluationSample]:
@@ -81,6 +82,7 @@ class MmBench(Benchmark):
                     answer=options[answer],
                     groups=groups,
                     unit=str(index % _ROTATED),
+                    unit_size=self._num_passes[index % _ROTATED] * rotations,
                 )
             )
         return samples

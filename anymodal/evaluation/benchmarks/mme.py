@@ -59,6 +59,7 @@ class Mme(Benchmark):
                     answer=answer.lower(),
                     groups=(folder.name,),
                     unit=unit,
+                    unit_size=2,
                 )
             )
         return samples

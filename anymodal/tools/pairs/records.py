@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from anymodal.evaluation.comparison import PairMessage, copied_parts, row_of_replies
+from anymodal.evaluation.comparison import copied_parts
+from anymodal.evaluation.preference_rows import PairMessage, row_of_replies
 from anymodal.evaluation.run import ReplySampleFile
 from anymodal.io.checkpoint import replacing
 from anymodal.metrics.samples import EvaluationSample, SampleMessage

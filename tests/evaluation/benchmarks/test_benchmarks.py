@@ -53,6 +53,10 @@ def test_vqav2(tmp_path: Path) -> None:
         "accuracy, question how many": pytest.approx(second),
         "count": 2,
     }
+    assert results["sizes"]["vqa"]["accuracy, answer yes/no"] == 1
+    table = (tmp_path / "out" / "results.md").read_text().splitlines()
+    number = next(line.split("|") for line in table if "accuracy, answer number" in line)
+    assert number[3].strip() == "1"  # of two questions one is of this type
     (row,) = results["broken"]
     assert "question 2" in row["place"] and "--media" in row["error"]
     sample = read("vqav2", folder, tmp_path)[0]
@@ -160,7 +164,8 @@ def test_mmbench_with_its_own_rotations_and_a_judge(tmp_path: Path) -> None:
     swapped = {"A": "a bell", "B": "a ball", "answer": "A"}
     rows = [first, files.mmbench_row(1_000_003, image="3", **swapped)]
     path = files.write_mmbench(tmp_path / "MMBench_DEV_EN.tsv", rows)
-    assert [sample.unit for sample in read("mmbench", path, tmp_path)] == ["3", "3"]
+    samples = read("mmbench", path, tmp_path)
+    assert [(sample.unit, sample.unit_size) for sample in samples] == [("3", 2)] * 2
     text = "the one that rings"
     alone = run("mmbench", path, tmp_path / "alone", lambda *_: text)
     assert alone["metrics"]["mmbench"]["named"] == 0
@@ -184,6 +189,8 @@ def test_nocaps(has_java: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ((name, found),) = results["metrics"].items()
     assert name == ("nocaps" if has_java else "nocaps (words)")
     names = ["cider", "cider, in-domain", "cider, near-domain", "cider, out-domain"]
+    sizes = results["sizes"][name]
+    assert [*sizes] == names and sum(sizes.values()) == 2 * sizes["cider"]
     assert [name for name in found if name != "count"] == names
     assert found["cider, in-domain"] > found["cider, near-domain"]
     assert "no captions" in results["broken"][0]["error"]
@@ -197,6 +204,7 @@ def test_pope(tmp_path: Path) -> None:
     for setting in ("coco random", "coco adversarial"):
         for name in ("accuracy", "precision", "recall", "f1", "yes"):
             assert found[f"{name}, {setting}"] == pytest.approx(0.5)
+    assert results["sizes"]["pope"]["f1, coco random"] == 4
     assert found["count"] == 8 and "neither yes nor no" in results["broken"][0]["error"]
 
 
@@ -251,6 +259,31 @@ def test_replies_are_kept_and_nothing_is_asked_twice(tmp_path: Path) -> None:
     # All of it, in batches of two: the second batch is asked as a whole, the first not again.
     run_benchmark(files.job("pope", folder, tmp_path / "out", batch_size=2), model)
     assert asking.num_asked == 3 + 6
+
+
+def test_the_first_samples_are_whole_questions(tmp_path: Path) -> None:
+    """Else a circular accuracy would be that of fewer passes, and be too high."""
+    rows = [files.mmbench_row(n, image=files.base64_picture()) for n in (3, 4, 5)]
+    more = {"A": "a bell", "B": "a ball", "answer": "A"}
+    rows += [files.mmbench_row(1_000_000 + n, image="3", **more) for n in (3, 4, 5)]
+    path = files.write_mmbench(tmp_path / "MMBench_DEV_EN.tsv", rows)
+    for number, count in ((1, 2), (2, 2), (3, 4), (99, 6)):
+        out = tmp_path / str(number)
+        results = run("mmbench", path, out, lambda *_: "B", max_samples=number)
+        found = results["metrics"]["mmbench"]
+        assert (found["count"], found["accuracy"], found["vanilla accuracy"]) == (count, 0, 1)
+
+
+def test_a_circular_question_with_a_broken_row_is_left_out(tmp_path: Path) -> None:
+    rows = [files.mmbench_row(n, image=files.base64_picture()) for n in (3, 4)]
+    more = {"A": "a bell", "B": "a ball", "answer": "A"}
+    rows += [files.mmbench_row(1_000_003, image="3", **more)]
+    rows += [files.mmbench_row(1_000_004, image="77", **more)]
+    path = files.write_mmbench(tmp_path / "MMBench_DEV_EN.tsv", rows)
+    results = run("mmbench", path, tmp_path / "out", lambda t, _: "B" if "A. a ball" in t else "A")
+    found = results["metrics"]["mmbench"]
+    assert (found["accuracy"], found["incomplete"]) == (1, 1)
+    assert results["sizes"]["mmbench"]["accuracy"] == 1 and len(results["broken"]) == 1
 
 
 def test_a_prompt_of_one_s_own_stands_around_the_benchmark_s(tmp_path: Path) -> None:
