@@ -102,6 +102,7 @@ class Fusion(Recorded, nn.Module, ABC):
             ValueError: if it stands around a model already, or this one has no list of blocks, or
                 another fusion.
         """
+        language.check_unfused()  # before modules stand around blocks, which nothing takes back
         blocks = language.blocks
         if self._is_attached:
             raise ValueError(f"{type(self).__name__} stands around a model already; build another")
@@ -122,6 +123,11 @@ class Fusion(Recorded, nn.Module, ABC):
         self._outer.append(outer)
         self._attach(language, blocks)
         self._is_attached = True
+
+    @staticmethod
+    def block_width(language: LanguageModel) -> int:
+        """D of the blocks, than which embeddings may be narrower (OPT 350M)."""
+        return int(getattr(language.backbone.config, "hidden_size", language.width))
 
     def _begin(self, current: FusionPass) -> None:
         """Take what the next pass is about."""

@@ -68,12 +68,14 @@ class LightCrossAttention(Fusion):
         heads = self.heads or int(config.num_attention_heads)
         if self.width % heads:
             raise ValueError(f"width={self.width} must be a multiple of heads={heads}")
+        own_width = self.block_width(language)
         for place, block in enumerate(blocks):
             first, attention, second = _sequential_parts(block)
-            cross = _CrossAttention(second, language.width, self.state_width, self.width, heads)
+            share = float(getattr(block, "residual_multiplier", 1.0))  # Granite's
+            cross = _CrossAttention(second, own_width, self.state_width, self.width, heads)
             self.blocks[str(place)] = cross
             self.before(first, _remember)
-            self.after(attention, partial(self._add, cross))
+            self.after(attention, partial(self._add, cross, share))
 
     def read(self, modality: str, features: Features) -> Features:
         kind = next(self.parameters()).dtype
@@ -87,16 +89,18 @@ class LightCrossAttention(Fusion):
             values = values + self.places[modality]
         return Features(values, features.mask)
 
-    def _add(self, cross: _CrossAttention, _: Tensor, attended: Tensor) -> Tensor:
-        """Attention's result, with that of the cross-attention which follows its residual."""
+    def _add(self, cross: _CrossAttention, share: float, _: Tensor, attended: Tensor) -> Tensor:
+        """Attention's result, with that of the cross-attention which follows its residual, to which
+        a block adds a share of it.
+        """
         current = self.current
         if current.media is None or not current.has_media:
             return attended
-        hidden = _BLOCK_INPUT.get() + attended
+        hidden = _BLOCK_INPUT.get() + attended * share
         visible = current.visible(latest=False).unsqueeze(-1) & current.media.mask.unsqueeze(1)
         key, value = current.media.made_by(id(cross), cross.keys_and_values)
         seen: Tensor = cross(hidden, key, value, visible.flatten(2))
-        return attended + seen.to(attended.dtype)
+        return attended + seen.to(attended.dtype) / share
 
 
 class _CrossAttention(nn.Module):
@@ -144,8 +148,10 @@ def _sequential_parts(block: Any) -> tuple[nn.Module, nn.Module, nn.Module]:
         ValueError: for a block of another form.
     """
     names = ("input_layernorm", "self_attn", "post_attention_layernorm", "mlp")
-    others = ("pre_feedforward_layernorm", "cross_attn")
-    if not all(hasattr(block, name) for name in names) or any(hasattr(block, n) for n in others):
+    others = ("pre_feedforward_layernorm", "post_self_attn_layernorm", "cross_attn")
+    if any(getattr(block, name, None) is None for name in names) or any(
+        hasattr(block, name) for name in others
+    ):
         raise ValueError(
             f"a {type(block).__name__} isn't attention and then an MLP, each behind a norm; take "
             "GatedCrossAttention, which stands before blocks of any form"

@@ -51,11 +51,12 @@ class CrossLayers(Fusion):
     def _attach(self, language: LanguageModel, blocks: list[nn.Module]) -> None:
         if self.every > len(blocks):
             raise ValueError(f"every={self.every} is more than the model's {len(blocks)} blocks")
+        own = self.block_width(language)
         for name, width in self.widths.items():
-            self.projectors[name] = nn.Linear(width, language.width)
+            self.projectors[name] = nn.Linear(width, own)
         config = language.model.config.get_text_config()
         for place in range(self.every - 1, len(blocks), self.every):
-            layer = CrossLayer(language.width, config)
+            layer = CrossLayer(own, config)
             self.blocks[str(place)] = layer
             self.before(blocks[place], partial(self._read_media, layer))
 
@@ -83,7 +84,7 @@ class CrossLayer(nn.Module):
         self.input_layernorm = nn.RMSNorm(width, epsilon)
         self.cross_attn = _Attention(width, config, epsilon)
         self.cross_attn_attn_gate = nn.Parameter(torch.zeros(1))
-        self.mlp = _GatedMLPs(width, int(config.intermediate_size))
+        self.mlp = _GatedMLPs(width, _hidden_width(config, width))
         self.post_attention_layernorm = nn.RMSNorm(width, epsilon)
         self.cross_attn_mlp_gate = nn.Parameter(torch.zeros(1))
 
@@ -101,6 +102,19 @@ class CrossLayer(nn.Module):
         more = self.mlp(self.post_attention_layernorm(output))
         output = output + self.cross_attn_mlp_gate.tanh() * more * sees
         return output.to(hidden.dtype)
+
+
+_HIDDEN_WIDTHS = ("intermediate_size", "ffn_dim", "ffn_hidden_size", "n_inner")
+"""What configurations of transformers call the width of MLPs' hidden layers."""
+
+
+def _hidden_width(config: Any, width: int) -> int:
+    """Of the language model's MLPs, the first block's where they differ; four times its width where
+    the configuration leaves it out, as GPT-2's.
+    """
+    given = [getattr(config, name, None) for name in _HIDDEN_WIDTHS]
+    found = next((each for each in given if each), 4 * width)
+    return int(found if isinstance(found, int) else found[0])
 
 
 class _Attention(nn.Module):

@@ -6,6 +6,7 @@ arXiv:2311.04257, section 3.2.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
@@ -23,8 +24,9 @@ class ModalityExperts(Fusion):
     """Each block's chosen modules have a copy of their own for positions of media.
 
     The copies start as the model's weights, so that it starts as it is; texts never go through
-    them, and stay as they are to the bit. Attention is among all positions. What stands in media's
-    positions are a projection's soft tokens.
+    them, and stay as they are to the bit, those that mark a part of a medium too. Attention is
+    among all positions. What stands in media's positions are a projection's soft tokens; media that
+    the language model reads by itself go the text's way, unless it has no other ones.
 
     CogVLM has copies of all linear layers, and its last position of an image goes the text's way.
     mPLUG-Owl2 has them of keys, values and norms: `modules: ["*k_proj", "*v_proj", "*layernorm"]`,
@@ -35,10 +37,12 @@ class ModalityExperts(Fusion):
         modules: globs over the names of modules in a block; None for all linear layers.
         biased: globs of those whose copy has a bias where the model's has none, from zeros, as
             CogVLM2's keys and values.
-        without_last: whether the last position of each medium goes the text's way.
+        without_last: whether the last of a medium's positions that follow one another goes the
+            text's way.
 
     Raises:
-        ValueError: when it is attached, if a glob matches no module, or weights are quantised.
+        ValueError: when it is attached, if a glob matches no module, weights are quantised, or all
+            linear layers are asked for and the MLPs are a mixture's.
     """
 
     takes_media = False
@@ -76,6 +80,12 @@ class ModalityExperts(Fusion):
         """The modules that get a copy, by their names in the block."""
         leaves = dict(weighted_modules(block))
         if self.modules_matched is None:
+            if any(weight.ndim > 2 and "conv" not in n for n, weight in block.named_parameters()):
+                raise ValueError(
+                    f"the MLP of a {type(block).__name__} is a mixture of experts already, whose "
+                    "weights are no linear layers; name those that get a copy, as modules: "
+                    f'["self_attn.*_proj"], of {", ".join(leaves)}'
+                )
             yield from ((n, m) for n, m in leaves.items() if without_adapters(m).weight.ndim == 2)
             return
         for glob in self.modules_matched:
@@ -94,13 +104,47 @@ class ModalityExperts(Fusion):
         current = self.current
         if (inside := current.inside(self.without_last)) is None:
             return result
-        rows, columns = inside
-        if value.shape[1] != current.places.shape[1] or value.ndim < 3:  # (B · T, D)
-            index: tuple[Tensor, ...] = (rows * current.places.shape[1] + columns,)
-        else:
-            index = rows, columns
+        assert current.media is not None, "some positions are a medium's own"
+        shape = len(current.media.rows), current.places.shape[1]
+        index = _index(value, shape, inside)
         own = expert(value[index])
+        if not isinstance(own, Tensor):
+            raise ValueError(
+                f"a {type(expert).__name__} gives more than one tensor, as a router does, and "
+                "has no copy for media; leave it out of modules"
+            )
         return result.index_put(index, own.to(result.dtype))
+
+
+def _index(
+    value: Tensor, shape: tuple[int, int], inside: tuple[Tensor, Tensor]
+) -> tuple[Tensor, ...]:
+    """The index of positions in what a module takes.
+
+    Args:
+        value: (B, T, …), of heads apart (B, H, T, d), or (B · T, D).
+        shape: B and T.
+        inside: rows and columns of the positions (n,).
+
+    Raises:
+        ValueError: for anything else, as the positions that a router sends to one of its experts.
+    """
+    rows, columns = inside
+    if value.ndim == 2 and len(value) == math.prod(shape):
+        return (rows * shape[1] + columns,)
+    is_by_position, is_by_head = value.shape[:2] == shape, False
+    if value.ndim == 4 and (value.shape[0], value.shape[2]) == shape:
+        # Where heads are as many as positions: heads part what a linear layer gave of a position.
+        is_by_head = not is_by_position or value.stride(1) < value.stride(2)
+    if is_by_head:
+        heads = torch.arange(value.shape[1], device=value.device)
+        return rows[:, None], heads[None], columns[:, None]  # (n, H) together
+    if is_by_position:
+        return rows, columns
+    raise ValueError(
+        f"a module with a copy for media takes {tuple(value.shape)}, which are no {shape[0]} rows "
+        f"of {shape[1]} positions; leave it out of modules"
+    )
 
 
 def _copy_of(module: nn.Module, biased: bool) -> nn.Module:

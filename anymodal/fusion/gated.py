@@ -91,7 +91,11 @@ class GatedCrossAttention(Fusion):
             )
         for place in range(self.every - 1, len(blocks), self.every):
             block = GatedBlock(
-                language.width, self.state_width, self.heads, self.head_width, self.expansion
+                self.block_width(language),
+                self.state_width,
+                self.heads,
+                self.head_width,
+                self.expansion,
             )
             self.blocks[str(place)] = block
             self.before(blocks[place], partial(self._read_media, block))

@@ -123,8 +123,7 @@ class SparseUpcycling(Fusion):
         self._inputs: dict[tuple[str, int], Tensor] = {}  # of MLPs at work, by thread
 
     def _attach(self, language: LanguageModel, blocks: list[nn.Module]) -> None:
-        # Embeddings may be narrower than blocks (OPT 350M).
-        width = int(getattr(language.backbone.config, "hidden_size", language.width))
+        width = self.block_width(language)
         for place in range(0, len(blocks), self.every):
             names = self._names(blocks[place])
             dense: Any = _mlp(blocks[place], names)

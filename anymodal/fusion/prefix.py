@@ -14,36 +14,17 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AttentionInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from anymodal.fusion.base import Fusion
 from anymodal.fusion.modules import weighted_modules, without_adapters
+from anymodal.fusion.prefix_attention import (
+    attention_of,
+    keys_and_values,
+    let_read_prefix,
+    read_prefix,
+)
 from anymodal.language.model import LanguageModel
 from anymodal.types import Features
-
-_NAME = "anymodal_prefix"
-_PREFIX = "anymodal_prefix"
-"""The attribute by which an attention module has its prefix."""
-
-
-def _attend(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    **more: Any,
-) -> tuple[Tensor, None]:
-    """transformers' attention, and what the module's prefix adds (B, T, H, d)."""
-    output, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **more)
-    prefix = vars(module).get(_PREFIX)
-    return (output if prefix is None else output + prefix(query, more.get("scaling"))), None
-
-
-AttentionInterface.register(_NAME, _attend)
-AttentionMaskInterface.register(_NAME, sdpa_mask)
 
 
 class AdapterPrefix(Fusion):
@@ -92,27 +73,21 @@ class AdapterPrefix(Fusion):
         count = self.layers or len(blocks)
         if count > len(blocks):
             raise ValueError(f"layers={count} is more than the model's {len(blocks)} blocks")
-        if not getattr(language.backbone, "_supports_attention_backend", False):
-            raise ValueError(
-                f"{type(language.backbone).__name__} computes attention by code of its own, which "
-                "takes no prefix; take another fusion, such as GatedCrossAttention, or another "
-                "language model"
-            )
         config: Any = language.backbone.config
         heads = int(config.get_text_config().num_attention_heads)
+        width, attentions = self.block_width(language), {}
         for place, block in enumerate(blocks):
             self._add_biases(place, block)
             if place < len(blocks) - count:
                 continue
             name = str(place)
-            self.prompts[name] = nn.Parameter(torch.randn(self.length, language.width))
+            self.prompts[name] = nn.Parameter(torch.randn(self.length, width))
             self.gates[name] = nn.Parameter(torch.zeros(heads))
             if self.scaled:
                 self.gate_scales[name] = nn.Parameter(torch.ones(1))
-            attention = _attention_of(block)
-            vars(attention)[_PREFIX] = partial(self._read_prefix, name, attention)
-        config._attn_implementation = _NAME
-        config.get_text_config()._attn_implementation = _NAME
+            attention = attention_of(block)
+            attentions[attention] = partial(self._read_prefix, name, attention)
+        let_read_prefix(language.backbone, attentions)
 
     def _add_biases(self, place: int, block: nn.Module) -> None:
         biases = nn.ParameterDict()
@@ -129,8 +104,8 @@ class AdapterPrefix(Fusion):
         self, name: str, attention: nn.Module, query: Tensor, scaling: float | None
     ) -> Tensor:
         """Attention output of queries (B, H, T, d) over the prompts (B, T, H, d)."""
-        key, value = (each[None, None] for each in self._maps(attention, self.prompts[name]))
-        return self._gated(name, _read(query, key, value, scaling, None))
+        key, value = (each[None, None] for each in keys_and_values(attention, self.prompts[name]))
+        return self._gated(name, read_prefix(query, key, value, scaling, None))
 
     def _gated(self, name: str, output: Tensor) -> Tensor:
         gate = self.gates[name].tanh()
@@ -138,16 +113,6 @@ class AdapterPrefix(Fusion):
             gate = gate * self.gate_scales[name]
         gated: Tensor = output * gate[:, None].to(output.dtype)
         return gated
-
-    def _maps(self, attention: Any, prompts: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values (…, P, kv heads, d) of prompts (…, P, D)."""
-        key, value = (without_adapters(module) for module in (attention.k_proj, attention.v_proj))
-        width = int(attention.head_dim)
-        prompts = prompts.to(key.weight.dtype)
-        keys, values = (each(prompts).unflatten(-1, (-1, width)) for each in (key, value))
-        if (norm := getattr(attention, "k_norm", None)) is not None:
-            keys = norm(keys)
-        return keys, values
 
 
 class MediaAdapterPrefix(AdapterPrefix):
@@ -208,9 +173,8 @@ class MediaAdapterPrefix(AdapterPrefix):
 
     def _attach(self, language: LanguageModel, blocks: list[nn.Module]) -> None:
         super()._attach(language, blocks)
-        self.output = nn.Sequential(
-            nn.Linear(self.width, language.width), nn.LayerNorm(language.width)
-        )
+        width = self.block_width(language)
+        self.output = nn.Sequential(nn.Linear(self.width, width), nn.LayerNorm(width))
 
     def read(self, modality: str, features: Features) -> Features:
         values, mask = features
@@ -231,41 +195,21 @@ class MediaAdapterPrefix(AdapterPrefix):
         if media is None or not current.has_media:
             return super()._read_prefix(name, attention, query, scaling)
         # (B, M, P, heads, d), and those of no medium in front.
-        seen = media.made_by((id(self), name), lambda states: self._maps(attention, own + states))
-        plain = self._maps(attention, own)
+        seen = media.made_by(
+            (id(self), name), lambda states: keys_and_values(attention, own + states)
+        )
+        plain = keys_and_values(attention, own)
         key, value = (
             torch.cat([one.expand(len(more), 1, *one.shape), more], 1)
             for one, more in zip(plain, seen, strict=True)
         )
         latest = current.visible(latest=True)  # (B, T, M)
         shares = torch.cat([~latest.any(-1, keepdim=True), latest], -1)  # (B, T, M + 1)
-        return self._gated(name, _read(query, key, value, scaling, shares))
+        return self._gated(name, read_prefix(query, key, value, scaling, shares))
 
 
 def _add_bias(bias: Tensor, _: Tensor, result: Tensor) -> Tensor:
     return result + bias.to(result.dtype)
-
-
-def _read(
-    query: Tensor, key: Tensor, value: Tensor, scaling: float | None, shares: Tensor | None
-) -> Tensor:
-    """Attention of queries (B, H, T, d) to each of several prefixes, (B or 1, M, P, heads, d).
-
-    Args:
-        query: turned by their positions, as prompts' keys are not.
-        key: of the prefixes.
-        value: of the prefixes.
-        scaling: of scores; None for d^-½.
-        shares: which prefix a position reads (B, T, M); None for the only one.
-    """
-    groups = query.shape[1] // key.shape[3]
-    key, value = (each.to(query.dtype).repeat_interleave(groups, 3) for each in (key, value))
-    scores = torch.einsum("bhtd,bmphd->bhtmp", query, key.expand(len(query), -1, -1, -1, -1))
-    scores = scores * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    weights = scores.float().softmax(-1).to(query.dtype)
-    if shares is not None:
-        weights = weights * shares[:, None, :, :, None]
-    return torch.einsum("bhtmp,bmphd->bthd", weights, value.expand(len(query), -1, -1, -1, -1))
 
 
 class _ReaderLayer(nn.Module):
@@ -290,18 +234,3 @@ class _ReaderLayer(nn.Module):
         states = states + self.proj(mixed.transpose(1, 2).flatten(2))
         output: Tensor = states + self.fc2(F.gelu(self.fc1(self.norm2(states))))
         return output
-
-
-def _attention_of(block: nn.Module) -> Any:
-    """A block's attention module.
-
-    Raises:
-        ValueError: if keys and values aren't maps of their own.
-    """
-    for module in block.modules():
-        if all(hasattr(module, name) for name in ("k_proj", "v_proj", "head_dim")):
-            return module
-    raise ValueError(
-        f"the attention of a {type(block).__name__} has no k_proj and v_proj to map prompts by; "
-        "take another fusion, such as GatedCrossAttention, or another language model"
-    )

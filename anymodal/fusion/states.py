@@ -44,15 +44,10 @@ def fuse_media(
         cache: states (N, W) by `state_key`. What it has isn't computed again, and afterwards it has
             those of these prompts.
     """
-    read = fusion.reads_features
-    items = [
-        item
-        for prompt in prompts
-        for item in prompt.media
-        if not read or item.modality in fusion.widths
-    ]
+    each = (item for prompt in prompts for item in prompt.media if _is_of(fusion, item))
+    items = dict.fromkeys(each)  # in order, on which batches depend
     states: Mapping[MediaReference, Tensor] = {}
-    if read:
+    if fusion.reads_features:
         by_name: dict[str, list[MediaReference]] = {}
         for item in items:
             by_name.setdefault(item.modality, []).append(item)
@@ -69,10 +64,25 @@ def fuse_media(
     rows: list[list[FusedMedium]] = [[] for _ in range(max(row for row, _ in places) + 1)]
     for (row, start), prompt in zip(places, prompts, strict=True):
         for item in prompt.media:
-            if not read or item in states:
-                length = item.places[-1] + 1 - item.start if item.places else 1
-                rows[row].append(FusedMedium(start + item.start, length, states.get(item)))
+            if item in items:
+                runs = _runs(start, item)
+                rows[row].append(FusedMedium(start + item.start, states.get(item), runs))
     return FusedMedia(rows, device)
+
+
+def _is_of(fusion: Fusion, item: MediaReference) -> bool:
+    """Return whether an item is of a fusion's modalities. Media that the language model reads by
+    itself are of one that has no others, and doesn't read features.
+    """
+    return item.modality in fusion.widths or not (fusion.widths or fusion.reads_features)
+
+
+def _runs(start: int, item: MediaReference) -> list[tuple[int, int]]:
+    """First place in the row and number of an item's own positions that follow one another."""
+    places = item.places or [item.start]
+    own = {*places}
+    firsts, ends = ([at for at in places if at + step not in own] for step in (-1, 1))
+    return [(start + a, b + 1 - a) for a, b in zip(firsts, ends, strict=True)]
 
 
 def _read(

@@ -4,7 +4,7 @@ They travel with keys and values (`kv_cache.FusedCache`), so that what is decode
 batch, sees them still.
 
 Shapes: B rows, T positions of a pass, M media of the row with most, N states of the medium with
-most, W width of states.
+most, W width of states, U runs of the row with most.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ class FusedMedium:
 
     Args:
         place: of the first position that it takes in its row.
-        length: number of positions that it takes.
         states: what modules read of it (N, W); None where they need its place alone.
+        runs: first place and number of the positions in its row that are its own; texts may mark
+            what is between two of them.
         made: what each layer has made of the states, without a graph.
     """
 
     place: int
-    length: int
     states: Tensor | None = None
+    runs: Sequence[tuple[int, int]] = ()
     made: dict[Hashable, Made] = field(default_factory=dict)
 
 
@@ -66,9 +67,14 @@ class FusedMedia:
         return self._numbers([[each.place for each in row] for row in self.rows], ABSENT)
 
     @cached_property
-    def lengths(self) -> Tensor:
-        """Positions that media take (B, M)."""
-        return self._numbers([[each.length for each in row] for row in self.rows], 0)
+    def runs(self) -> tuple[Tensor, Tensor]:
+        """First places of media's own positions that follow one another, and the places behind the
+        last (B, U); `ABSENT` where a row has none.
+        """
+        rows = [[run for each in row for run in each.runs] for row in self.rows]
+        firsts = [[first for first, _ in row] for row in rows]
+        behind = [[first + count for first, count in row] for row in rows]
+        return self._numbers(firsts, ABSENT), self._numbers(behind, ABSENT)
 
     @cached_property
     def states(self) -> Tensor:
@@ -121,8 +127,10 @@ class FusedMedia:
         return FusedMedia([self.rows[row] for row in rows], self.device)
 
     def _numbers(self, rows: Sequence[Sequence[int]], filling: int) -> Tensor:
-        padded = [[*row, *[filling] * (self.longest - len(row))] for row in rows]
-        return torch.tensor(padded, device=self.device).view(len(rows), self.longest)
+        longest = max(map(len, rows), default=0)
+        padded = [[*row, *[filling] * (longest - len(row))] for row in rows]
+        numbers = torch.tensor(padded, dtype=torch.long, device=self.device)
+        return numbers.view(len(rows), longest)
 
     def _pad(self, rows: Sequence[Sequence[Tensor | None]]) -> Tensor:
         """Tensors (N, …) of media as one (B, M, N, …)."""
@@ -223,7 +231,7 @@ class FusionPass:
         """Rows and columns (n,) of the pass's positions that are a medium's own; None without any.
 
         Args:
-            without_last: not the last of each medium's.
+            without_last: not the last of those that follow one another.
         """
         if without_last not in self._memo:  # the host waits for it once a pass, not in each layer
             pair = None
@@ -236,7 +244,6 @@ class FusionPass:
     def _inside(self, without_last: bool) -> Tensor:
         """Which positions are a medium's own (B, T)."""
         assert self.media is not None, "there are media"
-        first = self.media.places.unsqueeze(1)  # (B, 1, M)
-        after = first + self.media.lengths.unsqueeze(1) - int(without_last)
+        first, behind = (each.unsqueeze(1) for each in self.media.runs)  # (B, 1, U)
         places = self.places.unsqueeze(-1)
-        return ((places >= first) & (places < after)).any(-1)
+        return ((places >= first) & (places < behind - int(without_last))).any(-1)

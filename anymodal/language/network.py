@@ -109,6 +109,11 @@ class LanguageNetwork(nn.Module):
         """Whether modules of a fusion stand around its blocks."""
         return self._begin_pass is not None
 
+    def check_unfused(self) -> None:
+        """Raise ValueError if a fusion stands around it."""
+        if self.is_fused:
+            raise ValueError("a fusion stands around this language model already; open another")
+
     def set_fusion(
         self,
         begin: Callable[[FusionPass], None],
@@ -127,8 +132,7 @@ class LanguageNetwork(nn.Module):
         Raises:
             ValueError: if a fusion stands around it already.
         """
-        if self.is_fused:
-            raise ValueError("a fusion stands around this language model already; open another")
+        self.check_unfused()
         self._begin_pass, self._shares_rows, self._penalty = begin, packs, penalty
         self._merges = merges
         self.__dict__.pop("packs", None)

@@ -32,7 +32,7 @@ def test_layer_is_that_of_transformers() -> None:
     hidden, states = torch.randn(2, 7, 16), torch.randn(2, 2, 3, 16)
     starts = [[1, 4], [0, 5]]
     rows = [
-        [FusedMedium(place, 1, states[row, number]) for number, place in enumerate(places)]
+        [FusedMedium(place, states[row, number]) for number, place in enumerate(places)]
         for row, places in enumerate(starts)
     ]
     places = torch.arange(7)[None]

@@ -69,9 +69,9 @@ def spans(types: Tensor, **states: Tensor) -> FusedMedia:
     for row, kinds in enumerate(types.tolist()):
         starts = [c for c, kind in enumerate(kinds) if kind and not (c and kinds[c - 1])]
         ends = [c for c, kind in enumerate(kinds) if kind and not [*kinds, 0][c + 1]]
-        media = [FusedMedium(a, b - a + 1) for a, b in zip(starts, ends, strict=True)]
+        media = [FusedMedium(a, runs=[(a, b - a + 1)]) for a, b in zip(starts, ends, strict=True)]
         if states:
-            media = [FusedMedium(0, 1, states["states"][row])]
+            media = [FusedMedium(0, states["states"][row])]
         rows.append(media)
     return FusedMedia(rows, CPU)
 

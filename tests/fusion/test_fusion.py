@@ -27,7 +27,7 @@ from anymodal.language.continuous import ContinuousBatch
 from anymodal.language.generation import generate
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.model import LanguageModel
-from anymodal.language.packing import Place, supervised
+from anymodal.language.packing import Place, pack, supervised
 from anymodal.language.reply_state import Prompt
 from anymodal.language.sampling import Sampling
 from anymodal.modality import Modality
@@ -238,6 +238,56 @@ def test_conversations_share_rows_or_not(model: AnyModal) -> None:
     torch.testing.assert_close(*losses, atol=1e-5, rtol=1e-4)
 
 
+def interleaved() -> list[list[Message]]:
+    """Media side by side, within a sentence, at the beginning and the end, twice the same, none."""
+    said = Message("assistant", "a ball")
+    several = ["what is this?", picture(0), picture(1), " and this?", felt(), picture(2), "a ball"]
+    return [
+        [Message("user", several), said, Message("user", ["and ", picture(3), " this?"])],
+        [Message("user", "draw"), said, Message("user", "and this?")],
+        [Message("user", [picture(4), "what is this?"]), said, Message("user", [picture(1)])],
+        [Message("system", "a ball"), Message("user", ["a ", picture(2), " ball", picture(2)])],
+    ]
+
+
+@torch.no_grad()
+def test_interleaved_media_are_read_alike_in_rows_turns_and_steps(model: AnyModal) -> None:
+    language, talks = model.language, interleaved()
+    close = {"atol": 3e-5, "rtol": 1e-4}
+    alone = []
+    for talk in talks:
+        prompt = prompt_of(model, talk)
+        alone.append(feed(model, prompt, PrefixCache(language)))
+        cache = PrefixCache(language)
+        feed(model, prompt_of(model, talk[:1]), cache)
+        later = feed(model, prompt, cache)
+        torch.testing.assert_close(later, alone[-1][-len(later) :], **close)
+        cache = PrefixCache(language)
+        cache.past.fused = prompt.media
+        pairs = zip(prompt.embeds, prompt.keys, strict=True)
+        steps = [cache.feed(embeds[None], [key]) for embeds, key in pairs]
+        torch.testing.assert_close(torch.cat(steps), alone[-1], **close)
+    prompts = [model.prompts.build(talk, reply=True) for talk in talks]
+    ids, labels = [p.ids for p in prompts], [p.labels for p in prompts]
+    for share in (True, False):
+        packed = pack(ids, labels, share)
+        media = model.fuse(prompts, packed.places)
+        embeds = model.embed(prompts, packed.ids, packed.places)
+        hidden = language(embeds, positions=packed.positions, media=media)
+        for (row, start), own in zip(packed.places, alone, strict=True):
+            torch.testing.assert_close(hidden[row, start : start + len(own)], own, **close)
+    # With padding on the left.
+    longest = max(map(len, ids))
+    mask = torch.tensor([[0] * (longest - len(each)) + [1] * len(each) for each in ids])
+    embeds = torch.zeros(len(ids), longest, WIDTH)
+    for row, prompt in enumerate(prompts):
+        own = model.embed([prompt], torch.tensor([prompt.ids]), [Place(0, 0)])[0]
+        embeds[row, longest - len(own) :] = own
+    media = model.fuse(prompts, [Place(row, 0) for row in range(len(prompts))])
+    hidden = language(embeds, mask, media=media)
+    torch.testing.assert_close(hidden[mask.bool()], torch.cat(alone), **close)
+
+
 def test_replies_together_are_those_alone(model: AnyModal) -> None:
     sampling = Sampling(max_new_tokens=6)
     prompts = [prompt_of(model, each) for each in (first(), second(1), [Message("user", "draw")])]
@@ -376,8 +426,12 @@ def test_what_does_not_fit_is_refused(tokenizer: Any) -> None:
         GatedCrossAttention(widths=WIDTHS, every=0)
     fusion = AdapterPrefix(widths={})
     fusion.attach(language)
-    with pytest.raises(ValueError, match="a fusion stands around this language model already"):
-        AdapterPrefix(widths={}).attach(language)
+    before = language(language.embed([5, 6, 7])[None])
+    for second in (AdapterPrefix(widths={}, biased=["*q_proj"]), Doubling(widths={}, start=1.0)):
+        with pytest.raises(ValueError, match="a fusion stands around this language model already"):
+            second.attach(language)
+        assert not dict(second.named_parameters()).keys() - {"more"}, "no module was made"
+    assert torch.equal(language(language.embed([5, 6, 7])[None]), before)
     with pytest.raises(ValueError, match="AdapterPrefix stands around a model already"):
         fusion.attach(language_of(tokenizer))
     model = compose("gated", tokenizer)

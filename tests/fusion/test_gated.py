@@ -72,7 +72,7 @@ def test_block(which: str) -> None:
     locations, states = golden["in.media_locations"], golden["in.media"]
     rows = [
         [
-            FusedMedium(place, 1, states[row, number])
+            FusedMedium(place, states[row, number])
             for number, place in enumerate(locations[row].nonzero()[:, 0].tolist())
         ]
         for row in range(len(states))
@@ -140,7 +140,7 @@ def test_language_model(name: str, tmp_path: Path) -> None:
         return FusedMedia(
             [
                 [
-                    FusedMedium(place, 1, latents[row, number])
+                    FusedMedium(place, latents[row, number])
                     for number, place in enumerate((ids[row] == token).nonzero()[:, 0].tolist())
                 ]
                 for row in range(len(ids))

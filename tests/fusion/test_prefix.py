@@ -154,7 +154,7 @@ def test_second_version(name: str) -> None:
     mask = torch.ones(features.shape[:2], dtype=torch.bool)
     prompts, _ = fusion.read("image", Features(features, mask))
     assert_equal(prompts, golden["visual_query"])
-    media = FusedMedia([[FusedMedium(0, 1, each)] for each in prompts], torch.device("cpu"))
+    media = FusedMedia([[FusedMedium(0, each)] for each in prompts], torch.device("cpu"))
     ids = golden["in.tokens"]
     hidden = language(language.embed(ids), media=media)
     assert_equal(language.logits(hidden), golden["logits"])

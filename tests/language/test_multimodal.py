@@ -9,10 +9,13 @@ import pytest
 import torch
 
 from anymodal.chat.turn import embed_prompts
+from anymodal.fusion import ModalityExperts
 from anymodal.io.feature_cache import FeatureCache
 from anymodal.language.continuous import ContinuousBatch
+from anymodal.language.fused_media import FusionPass
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.model import IGNORED, LanguageModel
+from anymodal.language.packing import Place
 from anymodal.language.sampling import Sampling
 from anymodal.language.text_stream import TextStream, TextToken
 from anymodal.media import IMU
@@ -183,6 +186,41 @@ def test_other_modalities_are_added_and_change_nothing_else(folders: dict[str, P
         after = embed_prompts(model, [TALKS[0]])[0]
         assert torch.equal(after.embeds, before.embeds)
         assert torch.equal(language(after.embeds[None], positions=after.positions[:, None]), hidden)
+
+
+@torch.no_grad()
+def test_experts_are_of_modalities_that_are_added(folders: dict[str, Path]) -> None:
+    """What the model reads by itself goes on as it was to the bit, whatever they learn."""
+    plain, language = (LanguageModel.from_pretrained(str(folders["smolvlm"])) for _ in range(2))
+    fusion = ModalityExperts(widths={"imu": 6})
+    projection = LinearProjection(widths={"imu": 6}, output_width=language.width, num_tokens=2)
+    model = AnyModal(language, projection, {"imu": Modality(encoder=Moves())}, fusion=fusion)
+    for weight in fusion.parameters():
+        weight.add_(1)
+    for talk in TALKS:
+        prompt = embed_prompts(model, [talk])[0]
+        embeds = prompt.embeds[None]
+        assert torch.equal(language(embeds, media=prompt.media), plain(embeds))
+    felt = IMU(np.ones((6, 40), np.float32), 20.0)
+    prompt = embed_prompts(model, [[Message("user", [PICTURES[0], felt, "?"])]])[0]
+    hidden = language(prompt.embeds[None], media=prompt.media)
+    assert not torch.allclose(hidden, plain(prompt.embeds[None]))
+
+
+def test_texts_that_mark_tiles_go_through_no_expert(folders: dict[str, Path]) -> None:
+    language = LanguageModel.from_pretrained(str(folders["idefics3"]))
+    fusion = ModalityExperts(widths={})  # of a model without others: of its own pictures
+    model = AnyModal(language, None, {}, fusion=fusion)
+    prompt = model.prompts.build(TALKS[1], reply=True)
+    media = model.fuse([prompt], [Place(0, 0)])
+    assert media is not None and len(media.rows[0][0].runs) > 1, "tiles with marks between"
+    current = FusionPass.of(media, (len(prompt.ids), language.device), None, None, None)
+    placeholders = {at for item in prompt.media for at in item.places}
+    for without_last in (False, True):
+        inside = current.inside(without_last)
+        assert inside is not None
+        last = {at for at in placeholders if at + 1 not in placeholders} if without_last else set()
+        assert set(inside[1].tolist()) == placeholders - last
 
 
 def test_a_template_may_write_pictures_before_other_media(folders: dict[str, Path]) -> None:

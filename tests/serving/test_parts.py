@@ -87,7 +87,7 @@ def test_the_longest_beginning_is_found_and_the_oldest_goes_first(language: obje
     with_media = fed(language, [6])
     before = with_media.nbytes
     with_media.past.fused = FusedMedia(
-        [[FusedMedium(0, 1, torch.zeros(4, 8))]], torch.device("cpu")
+        [[FusedMedium(0, torch.zeros(4, 8))]], torch.device("cpu")
     )
     assert with_media.nbytes == before + 4 * 8 * 4, "media beside a row count, too"
     store.clear()
