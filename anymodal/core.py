@@ -6,7 +6,7 @@ the language model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -147,6 +147,11 @@ class ComposedModel(nn.Module):
         for name, head in self.heads.by_name().items():
             signals = self._modalities[name].num_signal_tokens
             check_head(name, head, self.decoders.get(name), signals)
+
+    @property
+    def spoken_media(self) -> Collection[type[Media]]:
+        """Classes of media in which its texts are spoken; they have no number in a conversation."""
+        return self.prompts.speakers.keys()
 
     def build_prompt_builder(self) -> PromptBuilder:
         """A builder of prompts for the parts that there are now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from anymodal.chat.named_references import is_number, medium_at, numbered_media
 from anymodal.config import shorten
 from anymodal.config.ranges import SettingError
 from anymodal.decoders.base import Decoder
@@ -56,7 +57,8 @@ class ReplyReferences:
     What the caller says for an output counts first; a mask alone leaves its source to be chosen.
     Then come the media that the reply points at,
     where the model has pointers. Where it has none, or doesn't write the reply's text itself, each
-    slot of the decoder gets the last of the conversation's media that fits.
+    slot of the decoder gets the last of the conversation's media that fits. A start that the
+    caller's settings ask for is the last one that fits, where the reply points at none.
 
     Args:
         model: who replies.
@@ -85,8 +87,7 @@ class ReplyReferences:
         self.model = model
         self.settings = settings or {}
         self.points = points and model.signals.pointers > 0
-        media = [medium for message in messages for medium in message.media]
-        self.media = [each for each in media if type(each) not in model.prompts.speakers]
+        self.media = numbered_media(messages, model.spoken_media)
         self._indices: list[int] = []  # of the media of the reply's spans so far
         if references is not None and not isinstance(references, Mapping):
             raise ValueError(
@@ -95,8 +96,7 @@ class ReplyReferences:
         self.chosen = {
             name: self._read(name, value, limits) for name, value in (references or {}).items()
         }
-        for name in self.model.decoders:
-            self._check_settings(name)
+        self._check_settings()
 
     def of(self, span: SpanReady, index: int) -> MadeFrom:
         """The references of a span's medium, by its decoder's slots; asked for each span in turn.
@@ -119,10 +119,19 @@ class ReplyReferences:
         media = span.references if points else self.media
         classes = [each.media if isinstance(each, PendingMedium) else type(each) for each in media]
         roles = assign_roles(slots, classes)
-        settings = self._settings_of(span.name)
-        if chosen or settings.get(STRENGTH) is not None:  # it starts from one of them
-            roles = last_source_first(roles)
-        return (*(self._reference(media[k], role) for k, role in roles), *(chosen or ()))
+        if chosen or self._settings_of(span.name).get(STRENGTH) is not None:
+            roles = last_source_first(roles)  # it starts from one of them
+        made_from = [self._reference(media[k], role) for k, role in roles]
+        if points and self._start_settings(span.name):
+            made_from = self._with_source(made_from, slots)
+        return (*made_from, *(chosen or ()))
+
+    def _with_source(self, made_from: list[Any], slots: Sequence[ReferenceSlot]) -> list[Any]:
+        """References with the last source of the conversation, where they have none."""
+        if any(each.role == SOURCE for each in made_from):
+            return made_from
+        sources = [slot for slot in slots if slot.role == SOURCE]
+        return [*fill_slots(sources, self.media)[-1:], *made_from]
 
     def _slots(self, name: str, chosen: Sequence[Reference]) -> tuple[ReferenceSlot, ...]:
         """The places for references of a modality's decoder, under the settings of this reply."""
@@ -133,39 +142,60 @@ class ReplyReferences:
         """The settings of a modality's media."""
         return self.settings.get(name, self.model.modalities[name].sampling)
 
-    def _check_settings(self, name: str) -> None:
+    def _check_settings(self) -> None:
         """Check that there are references where the caller gives a setting that is about them.
+
+        One that several modalities have at the same value may be about the references of any.
 
         Raises:
             SettingError: there are none, so that it would have no effect.
         """
-        own, settings = self.model.modalities[name].sampling, self.settings.get(name, {})
-        for setting in (*_OF_SOURCES, REFERENCE_GUIDANCE):
-            value = settings.get(setting)
-            if value is None or value == own.get(setting):  # the model's own is for all its media
+        owners: dict[tuple[str, str], list[str]] = {}
+        for name in self.model.decoders:
+            for setting in self._caller_set(name, *_OF_SOURCES, REFERENCE_GUIDANCE):
+                value = repr(self.settings[name][setting])
+                owners.setdefault((setting, value), []).append(name)
+        for (setting, value), names in owners.items():
+            if any(self._has_reference(name, setting) for name in names):
                 continue
-            is_start = setting in _OF_SOURCES
-            kind = self._source_class(name) if is_start else Media
-            if not any(isinstance(each, kind) for each in self._candidates(name, is_start)):
-                noun = kind.kind if is_start else "medium"
-                raise SettingError(
-                    setting,
-                    f"={value} is about a reference, and there is no {noun} to be one; attach it, "
-                    "or leave the setting out",
-                    f"sampling of {name!r}",
-                )
+            slots = [self._source_slot(name) for name in names]
+            kinds = {slot.media.kind: None for slot in slots if setting in _OF_SOURCES}
+            is_asked = all(slot.asked for slot in slots)
+            way = f"name it, as references={{{names[0]!r}: -1}}" if is_asked else "attach it"
+            raise SettingError(
+                setting,
+                f"={value} is about a reference, and there is no {' or '.join(kinds) or 'medium'} "
+                f"to be one; {way}, or leave the setting out",
+                f"sampling of {names[0]!r}",
+            )
 
-    def _source_class(self, name: str) -> type[Media]:
-        """The class of media that a modality's media may start from."""
+    def _has_reference(self, name: str, setting: str) -> bool:
+        """Return whether there is a reference for a modality's setting to be about."""
+        is_start = setting in _OF_SOURCES
+        kind = self._source_slot(name).media if is_start else Media
+        return any(isinstance(each, kind) for each in self._candidates(name, is_start))
+
+    def _start_settings(self, name: str) -> list[str]:
+        """The caller's settings of a start from a medium."""
+        return self._caller_set(name, *_OF_SOURCES)
+
+    def _caller_set(self, name: str, *names: str) -> list[str]:
+        """Of settings those that the caller has; the model's own are for all its media."""
+        own, settings = self.model.modalities[name].sampling, self.settings.get(name, {})
+        return [each for each in names if settings.get(each) not in (None, own.get(each))]
+
+    def _source_slot(self, name: str) -> ReferenceSlot:
+        """The place of what a modality's media may start from."""
         slots = self._slots(name, self.chosen.get(name, ()))
-        own = self.model.decoders.get(name).media
-        return next((slot.media for slot in slots if slot.role == SOURCE), own)
+        own = ReferenceSlot(SOURCE, self.model.decoders.get(name).media)
+        return next((slot for slot in slots if slot.role == SOURCE), own)
 
     def _candidates(self, name: str, is_start: bool) -> Sequence[Media]:
         """The media that may be references, or the start, of a modality's media."""
         chosen = self.chosen.get(name)
         if chosen is None:
-            return self.media
+            # What is only shown fills no place that a caller's own media fill alone.
+            return () if is_start and self._source_slot(name).asked else self.media
         if not is_start or any(each.role == SOURCE for each in chosen):
             return [each.media for each in chosen]
         # Beside a mask alone the source is one of the conversation's.
@@ -201,14 +231,8 @@ class ReplyReferences:
         return tuple(filled)
 
     def _medium(self, name: str, item: object, reader: PartReader) -> Media:
-        if isinstance(item, int) and not isinstance(item, bool):
-            if not -len(self.media) <= item < len(self.media):
-                raise SettingError(
-                    "references",
-                    f" of {name!r}: medium {item} of {len(self.media)} in this "
-                    "conversation; they are counted from 0, or from the end by -1",
-                )
-            return self.media[item]
+        if is_number(item):
+            return medium_at(name, item, self.media)
         is_plain = item is None or isinstance(item, str | bool | float)
         part = None if is_plain else reader.read(item)
         if not isinstance(part, Media):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 from typing import Protocol, Unpack
 
@@ -29,6 +29,10 @@ class Responder(Protocol):
     @property
     def readable_kinds(self) -> Sequence[str] | None:
         """Kinds of media that it reads; None where nobody knows before it is asked."""
+
+    @property
+    def spoken_media(self) -> Collection[type[Media]]:
+        """Classes of media in which its texts are spoken; they have no number in a conversation."""
 
     def check_settings(
         self,

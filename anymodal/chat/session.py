@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Unpack
 from anymodal import media
 from anymodal.chat.checking import ReplyChecker, checker_of, refuse_unchecked
 from anymodal.chat.history import first_visible, with_notice
+from anymodal.chat.named_references import reference_values, resolve_numbers
 from anymodal.chat.references import ReferencesByModality
 from anymodal.chat.settings import MediaSettingsByModality, TextSettings
 from anymodal.chat.tools import Toolbox, ToolLike, ToolLimits
@@ -214,14 +215,17 @@ class Session:
     def edit(self, text: str) -> Iterator[Event]:
         """Say something instead of the last message, with its files and what is attached since.
 
+        Media are made from what they were to be made from, where nothing else is said since.
         The new turn takes the old one's place and seed, once its reply is complete.
 
         Raises:
             ValueError: if nothing was said yet, or as `ask` does.
             OSError: as `ask` does.
         """
-        before = self._last("edit").attachments
-        items, references = [*before, *self.attached], {**self.references}
+        last = self._last("edit")
+        items = [*last.attachments, *self.attached]
+        references = {**(last.references or {}), **self.references}
+        _check_kept(references)
         yield from self._answer(text, items, len(self.turns) - 1, references=references)
 
     def retry(self, seed: int | None = None) -> Iterator[Event]:
@@ -236,9 +240,14 @@ class Session:
         last = self._last("answer again")
         if seed is None:
             seed = secrets.randbelow(ranges.MOST_SESSION_SEED + 1)
-        place = len(self.turns) - 1
-        references = last.references
-        yield from self._answer(last.question.text, last.attachments, place, seed, references)
+        question, place = last.question.text, len(self.turns) - 1
+        waiting = dict(self.references)
+        references = {
+            name: waiting.pop(name, None) if each is None else each
+            for name, each in (last.references or {}).items()
+        }
+        _check_kept(references)
+        yield from self._answer(question, last.attachments, place, seed, references, waiting)
 
     def _last(self, verb: str) -> Exchange:
         if not self.turns:
@@ -252,20 +261,26 @@ class Session:
         place: int,
         seed: int | None = None,
         references: ReferencesByModality | None = None,
+        waiting: dict[str, object] | None = None,
     ) -> Iterator[Event]:
-        """Answer a question as the turn at index `place`."""
+        """Answer a question as the turn at index `place`; references in `waiting` wait on."""
         seed = self.seed + place if seed is None else seed
         texts = [text.strip()] if text.strip() else []
         question = Message("user", [*(item.media for item in items), *texts])
         files = tuple(item.path for item in items)
         conversation, before = [*self._visible(place), question], list(self.turns)
+        made_from = dict(references or {})
+        if first_visible(place, self.model.history_turns):  # numbers count in all turns
+            whole = [*(each for turn in before[:place] for each in turn.messages), question]
+            made_from = resolve_numbers(made_from, whole, self.model.spoken_media)
         # Out of reach meanwhile, as from another reply that somebody has left half read.
         cache, self.cache = self.cache, self.model.new_cache()
         reply = self.model.stream(
             conversation,
             seed=seed,
             sampling=self.sampling,
-            references=references,
+            references=made_from,
+            limits=self.limits,
             cache=cache,
             tools=self.tools,
             tool_limits=self.tool_limits,
@@ -282,7 +297,7 @@ class Session:
                         # What was attached since, or stands beside a `retry`, waits on.
                         used = {id(item) for item in items}
                         self.attached = [each for each in self.attached if id(each) not in used]
-                        self.references = {}
+                        self.references = waiting or {}
                         media = [medium for step in turn.reply.steps for medium in step.media]
                         paths = self._save_media([*turn.reply.media, *media])
                         count = len(turn.reply.media)
@@ -316,7 +331,10 @@ class Session:
                 transcript_message(message, files)
                 for message, files in zip(turn.messages, turn.all_files, strict=True)
             ]
-            messages += [*before, {**reply, "seed": turn.seed}]
+            reply["seed"] = turn.seed
+            if turn.references:
+                reply["references"] = reference_values(turn.references)
+            messages += [*before, reply]
         # A voice that is a recording is no value of a text file, so who goes on names it again.
         sampling = {
             name: {key: value for key, value in settings.items() if not isinstance(value, Media)}
@@ -356,3 +374,16 @@ class Session:
         self.system = saved.system  # first, since a model may take none
         self.seed, self.turns = saved.seed, saved.turns
         self.sampling, self.text = dict(sampling), settings  # type: ignore[assignment]
+
+
+def _check_kept(references: ReferencesByModality) -> None:
+    """Check that nothing of an earlier turn's references is missing.
+
+    Raises:
+        ValueError: the conversation was loaded, and its transcript doesn't hold one.
+    """
+    if lost := [name for name, value in references.items() if value is None]:
+        raise ValueError(
+            f"the {lost[0]} of this message was made from a medium without a file, which the saved "
+            f"conversation doesn't hold; give it again, as /reference {lost[0]} FILE"
+        )

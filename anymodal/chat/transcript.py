@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from anymodal.chat.html_report import SPEAKERS, message_html, write_html_report
+from anymodal.chat.named_references import ReferenceValues, read_reference_values
 from anymodal.chat.references import ReferencesByModality
 from anymodal.config import suggest
 from anymodal.config.ranges import check_seed
@@ -41,8 +42,8 @@ class Exchange:
         reply: the model's message.
         reply_files: where the media of the reply are saved.
         seed: of the reply.
-        references: what its media were to be made from; None left it to the model. A transcript
-            doesn't keep it.
+        references: what its media were to be made from; None left it to the model. None of a
+            modality: media that its transcript doesn't keep.
         step_files: where the media of the reply's steps are saved, of all together.
     """
 
@@ -82,11 +83,15 @@ class TranscriptMessage(TypedDict):
             read with, such as `"sound": true`, and of each call of a tool `{"call": …,
             "arguments": …, "id": …}`.
         seed: of the turn, in its reply.
+        references: what the reply's media were to be made from, where somebody said it: by
+            modality numbers of media and `{"file": …}`, or null where it was a medium without a
+            file.
     """
 
     role: str
     content: list[dict[str, Any]]
     seed: NotRequired[int]
+    references: NotRequired[ReferenceValues]
 
 
 class Transcript(TypedDict):
@@ -246,7 +251,7 @@ def read_conversation(path: str | Path, limits: Limits | None = None) -> SavedCo
     read = [_read(path, number, each, limits) for number, each in enumerate(messages, 1)]
     places = [place for place, role in enumerate(roles) if role == "user"]
     turns = [
-        _exchange(read[first:end], check_seed(messages[end - 1].get("seed", seed)))
+        _exchange(read[first:end], messages[end - 1], seed)
         for first, end in pairwise([*places, len(read)])
     ]
     return SavedConversation(seed, read[0][0].text if start else "", settings, turns)
@@ -259,11 +264,15 @@ def _are_turns(roles: Sequence[str]) -> bool:
     return re.fullmatch(r"(u(at+)*a)*", text) is not None
 
 
-def _exchange(read: Sequence[tuple[Message, tuple[Path, ...]]], seed: int) -> Exchange:
+def _exchange(
+    read: Sequence[tuple[Message, tuple[Path, ...]]], last: Mapping[str, Any], seed: int
+) -> Exchange:
     (question, files), *steps, (reply, reply_files) = read
     reply.steps = tuple(message for message, _ in steps)
     step_files = tuple(path for _, paths in steps for path in paths)
-    return Exchange(question, files, reply, reply_files, seed, None, step_files)
+    seed, values = check_seed(last.get("seed", seed)), last.get("references")
+    references = None if values is None else read_reference_values(values)
+    return Exchange(question, files, reply, reply_files, seed, references, step_files)
 
 
 def _read(

@@ -16,7 +16,6 @@ from anymodal.config.printable import printable
 if TYPE_CHECKING:
     from anymodal.chat.session import Session
     from anymodal.chat.transcript import Attachment
-    from anymodal.media import Media
     from anymodal.types import Event
 
 
@@ -198,6 +197,8 @@ def refer(session: Session, name: str, value: str) -> None:
         FileNotFoundError: the file isn't there.
         ValueError: it is no medium.
     """
+    from anymodal import media
+
     value = value.strip()
     name, _, role = name.partition(".")
     if role:
@@ -205,7 +206,8 @@ def refer(session: Session, name: str, value: str) -> None:
 
         others = session.references.get(name, [])
         others = others if isinstance(others, list) else [others]
-        session.references[name] = [*others, Reference(_load(session, value), role)]
+        medium = media.load(_path_of(value), limits=session.limits).freeze()
+        session.references[name] = [*others, Reference(medium, role)]
         return
     if value == "none":
         session.references[name] = []
@@ -213,14 +215,13 @@ def refer(session: Session, name: str, value: str) -> None:
     try:
         session.references[name] = int(value)
     except ValueError:
-        session.references[name] = _load(session, value)
+        path = _path_of(value)
+        media.load(path, limits=session.limits)  # so that a wrong one is told at once
+        session.references[name] = path
 
 
-def _load(session: Session, value: str) -> Media:
-    from anymodal import media
-
-    path = next(iter(paths_of(value)), Path(value).expanduser())
-    return media.load(path, limits=session.limits).freeze()
+def _path_of(value: str) -> Path:
+    return next(iter(paths_of(value)), Path(value).expanduser())
 
 
 def paths_of(line: str) -> list[Path]:

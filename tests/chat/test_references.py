@@ -284,3 +284,108 @@ def test_a_model_with_pointers_is_saved_and_opened(tmp_path: Path) -> None:
     assert again.signals.pointers == 3
     parts = [ONE, TWO, "the second"]
     assert is_same(drawn(model, parts), drawn(again, parts))
+
+
+def test_what_a_caller_starts_from_is_there_where_a_reply_points_at_nothing() -> None:
+    model = model_with(3)
+    start = {"image": {"strength": 0.5}}
+    made = drawn(model, [ONE, TWO, "a new one"], sampling=start)
+    named = drawn(model, [ONE, TWO, "a new one"], sampling=start, references={"image": 1})
+    assert is_same(made, named)
+    assert not is_same(made, drawn(model, [ONE, TWO, "a new one"]))
+    pointed = drawn(model, [ONE, TWO, "the first"], sampling=start)
+    first = drawn(model, [ONE, TWO, "the first"], sampling=start, references={"image": 0})
+    assert is_same(pointed, first)
+
+
+def test_a_setting_of_all_media_is_about_the_references_of_any() -> None:
+    model = model_with(0)
+    everywhere = {name: {"strength": 0.5} for name in ("image", "audio")}
+    made = drawn(model, [ONE, "a new one"], sampling=everywhere)
+    alone = drawn(model, [ONE, "a new one"], sampling={"image": {"strength": 0.5}})
+    assert is_same(made, alone)
+    with pytest.raises(ValueError, match="no image or audio to be one"):
+        model.stream("a new one", sampling=everywhere)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no audio to be one"):
+        model.stream([ONE, "a new one"], sampling={"audio": {"strength": 0.5}})
+
+
+def test_a_part_of_what_was_only_played_is_refused_until_it_is_named() -> None:
+    language = make("llama")
+    pipeline = FAMILIES["stable_audio_3"].build()
+    decoder = DiffusionDecoder(pipeline, seconds=1.0, references=[SOURCE])
+    head = LinearHead(input_width=language.width, num_signal_tokens=4, spec=decoder.spec)
+    audio = Modality(decoder=decoder, head=head, num_signal_tokens=4)
+    model = AnyModal(language, None, {"audio": audio})
+    settings = {"audio": {"span": [0.0, None]}}
+    messages = [Message("user", [sound(), "?"])]
+    with pytest.raises(ValueError, match=r"name it, as references={'audio': -1}"):
+        ReplyReferences(model, messages, settings=settings)
+    ReplyReferences(model, messages, {"audio": -1}, settings=settings)
+
+
+def answered(session: Session, answer: Any) -> np.ndarray:
+    list(answer)
+    (image,) = session.turns[-1].reply.media
+    assert isinstance(image, Image)
+    return image.pixels
+
+
+def test_a_message_keeps_what_its_media_are_made_from(tmp_path: Path) -> None:
+    model = model_with(0)
+    first = drawn(model, "a new one", references={"image": ONE})
+    plain = drawn(model, "a new one", references={"image": []})
+    session = Session(model, tmp_path, seed=3)
+    assert is_same(answered(session, session.ask("a new one", {"image": ONE})), first)
+    assert is_same(answered(session, session.edit("a new one")), first)
+    session.references["image"] = []  # said since: it is for the next message, not for the last
+    assert is_same(answered(session, session.retry(3)), first)
+    assert session.references == {"image": []}
+    assert is_same(answered(session, session.edit("a new one")), plain)
+    assert is_same(answered(session, session.retry(3)), plain)
+
+
+def test_a_saved_message_keeps_what_its_media_are_made_from(tmp_path: Path) -> None:
+    model, path = model_with(0), tmp_path / "one.png"
+    ONE.save(path)
+    TWO.save(tmp_path / "two.png")
+    session, again = Session(model, tmp_path, seed=3), Session(model, tmp_path)
+    session.attach(tmp_path / "two.png")
+    for references, same in ({"image": path}, ONE), ({"image": []}, []), ({"image": 0}, 0):
+        made = answered(session, session.ask("a new one", references))
+        assert is_same(
+            made, answered(session, session.retry(session.seed + len(session.turns) - 1))
+        )
+        again.load(session.save(tmp_path / "saved"))
+        retried = answered(again, again.retry(session.turns[-1].seed))
+        assert is_same(made, retried), same
+    answered(session, session.ask("a new one", {"image": ONE}))
+    again.load(session.save(tmp_path / "saved"))
+    for attempt in again.retry(3), again.edit("a new one"):
+        with pytest.raises(ValueError, match="the image of this message .* /reference image FILE"):
+            list(attempt)
+    again.references = {"image": ONE}
+    last = session.turns[-1].seed
+    made = answered(session, session.retry(last))
+    assert is_same(answered(again, again.retry(last)), made) and not again.references
+
+
+def test_a_number_counts_in_a_whole_conversation(tmp_path: Path) -> None:
+    model = model_with(0)
+    ONE.save(tmp_path / "one.png")
+    TWO.save(tmp_path / "two.png")
+    session = Session(model, tmp_path, seed=3)
+    model.history_turns = 1
+    try:
+        for name in ("one", "two", "two"):
+            session.attach(tmp_path / f"{name}.png")
+            answered(session, session.ask("a new one", {"image": []}))
+        assert not any(each == ONE for message in session.messages for each in message.media)
+        made = answered(session, session.ask("a new one", {"image": 0}))
+        talk = [*session._visible(3), session.turns[3].question]
+        expected = model.chat(talk, seed=6, references={"image": ONE}).media[0]
+        assert isinstance(expected, Image) and is_same(made, expected.pixels)
+        with pytest.raises(ValueError, match="medium 8 of 7"):
+            list(session.ask("a new one", {"image": 8}))
+    finally:
+        model.history_turns = None

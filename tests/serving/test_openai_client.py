@@ -139,6 +139,58 @@ def test_media_are_read_and_a_reply_can_be_sent_back(
     assert other.choices[0].message.content == wanted.text
 
 
+def drawn(client: openai.OpenAI, messages: list[Any], **body: Any) -> np.ndarray:
+    """The pixels of a reply's one picture."""
+    answer = client.chat.completions.create(
+        model="nano", messages=messages, seed=0, extra_body={"steps": 4, **body}
+    )
+    (part,) = (answer.choices[0].message.model_extra or {})["images"]
+    image = load(b64decode(part["image_url"]["url"].partition(",")[2]))
+    assert isinstance(image, Image)
+    return image.pixels.astype(int)
+
+
+def is_same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Equal but for the rounding of another pass."""
+    return bool(np.abs(one - other).max() <= 2)
+
+
+def red_and_blue(model: AnyModal) -> list[dict[str, Any]]:
+    """Parts of two pictures."""
+    pictures = [
+        model.chat(f"draw a small {name} ball", seed=1).media[0] for name in ("red", "blue")
+    ]
+    links = [data_uri("image/png", each.encode(".png")) for each in pictures]
+    return [{"type": "image_url", "image_url": {"url": link}} for link in links]
+
+
+def test_references_count_in_the_whole_conversation(client: openai.OpenAI, model: AnyModal) -> None:
+    assert model.history_turns is not None
+    first, last = red_and_blue(model)
+    talk: list[Any] = [
+        {"role": "user", "content": [first, {"type": "text", "text": "what is it?"}]}
+    ]
+    for _ in range(model.history_turns + 1):
+        talk += [{"role": "assistant", "content": "a ball."}, {"role": "user", "content": "and?"}]
+    talk[-1]["content"] = [last, {"type": "text", "text": "draw a big green drum"}]
+    by_number = {n: drawn(client, talk, references={"image": n}) for n in (0, 1, -1)}
+    assert is_same(by_number[1], by_number[-1]) and not is_same(by_number[0], by_number[1])
+    with pytest.raises(openai.BadRequestError, match="medium 2 of 2 in this conversation"):
+        drawn(client, talk, references={"image": 2})
+
+
+def test_strength_is_about_the_media_that_there_are(client: openai.OpenAI, model: AnyModal) -> None:
+    parts: list[Any] = [red_and_blue(model)[0], {"type": "text", "text": "draw a big green drum"}]
+    messages: list[Any] = [{"role": "user", "content": parts}]
+    # All decoders take it, and there is nothing that a sound or a clip could start from.
+    everywhere = drawn(client, messages, strength=0.5)
+    assert is_same(everywhere, drawn(client, messages, sampling={"image": {"strength": 0.5}}))
+    assert not is_same(everywhere, drawn(client, messages))
+    parts.pop(0)
+    with pytest.raises(openai.BadRequestError, match="no image or audio or video to be one"):
+        drawn(client, messages, strength=0.5)
+
+
 def test_sounds_and_movements_are_read(client: openai.OpenAI) -> None:
     scene = Scene("bell", "red", "big", "still", "slow")
     sound = render_scene(scene, "audio", np.random.default_rng(0)).encode(".wav")

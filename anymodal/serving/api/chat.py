@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -36,8 +36,8 @@ from anymodal.serving.api.schemas import ChatBody
 from anymodal.serving.api.state import (
     ServerState,
     all_of,
-    media_references,
     media_settings,
+    shown_references,
     state_of,
     submit_all,
     while_connected,
@@ -60,7 +60,9 @@ async def create_chat_completion(request: Request, body: ChatBody) -> Response:
     items = chat_messages(body.messages)
     read = await _parse_messages(state, items)
     messages = recent(read, served.history_turns, served.history_notice)
-    streams = await submit_all(engine, _requests(state, served, body, messages), body)
+    references = shown_references(body, served, read, messages)
+    requests = _requests(state, served, body, messages, references)
+    streams = await submit_all(engine, requests, body)
     answer = _ChatAnswer(state, served, body, served.cut_media(placed_media(items, read, messages)))
     if body.stream:
         return await answer.stream(request, streams)
@@ -76,7 +78,11 @@ async def _parse_messages(state: ServerState, items: Sequence[RequestMessage]) -
 
 
 def _requests(
-    state: ServerState, served: ServedModel, body: ChatBody, messages: Sequence[Message]
+    state: ServerState,
+    served: ServedModel,
+    body: ChatBody,
+    messages: Sequence[Message],
+    references: Mapping[str, object],
 ) -> list[ReplyRequest]:
     text, sampling = body.text_settings(), media_settings(body, served)
     speaker = served.makers.get(Speech.kind)
@@ -91,7 +97,7 @@ def _requests(
             seed=seed + index,  # as single requests at these seeds would answer
             text=text,
             sampling=sampling,
-            references=media_references(body, served),
+            references=references,
             tools=body.open_tools(),
             parallel_calls=body.parallel_tool_calls is not False,
         )

@@ -22,8 +22,8 @@ from anymodal.serving.api.schemas import ResponseBody
 from anymodal.serving.api.state import (
     ServerState,
     all_of,
-    media_references,
     media_settings,
+    shown_references,
     state_of,
     submit_all,
     while_connected,
@@ -49,7 +49,8 @@ async def create_response(request: Request, body: ResponseBody) -> Response:
     text: TextSettings = {**body.text_settings(), "modalities": [maker] if maker else []}
     reply_request = ReplyRequest(
         messages, seed=body.seed, text=text, sampling=media_settings(body, served),
-        references=media_references(body, served), tools=body.open_tools(),
+        references=shown_references(body, served, read, messages),
+        tools=body.open_tools(),
         parallel_calls=body.parallel_tool_calls is not False,
     )  # fmt: skip
     streams = await submit_all(engine, [reply_request], body)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from starlette.requests import ClientDisconnect, Request
 
 from anymodal.chat.messages import MAX_MEDIA
+from anymodal.chat.named_references import resolve_numbers
 from anymodal.chat.settings import MediaSettings
 from anymodal.config import ranges
 from anymodal.io.message_parts import PartReader
@@ -26,6 +27,7 @@ from anymodal.serving.model_source import ModelSource
 from anymodal.serving.pool import ModelPool
 from anymodal.serving.requests import ReplyRequest, ReplyStream
 from anymodal.serving.served import ModelFacts, ServedModel
+from anymodal.types import Message
 
 if TYPE_CHECKING:
     from anymodal.serving.api.schemas import Body, MediaBody
@@ -185,6 +187,28 @@ def media_references(body: MediaBody, served: ServedModel) -> dict[str, int | li
     """Places of references by modality, which a request may name by its kind of media."""
     references = body.references or {}
     return {served.makers.get(kind, kind): value for kind, value in references.items()}
+
+
+def shown_references(
+    body: MediaBody, served: ServedModel, read: Sequence[Message], shown: Sequence[Message]
+) -> Mapping[str, object]:
+    """References of a request whose model may be shown the end of its conversation alone.
+
+    Args:
+        body: of the request.
+        served: who answers it.
+        read: the whole conversation, in which numbers count.
+        shown: what the model is shown of it.
+
+    Raises:
+        ApiError: there is no medium of a number.
+    """
+    references = media_references(body, served)
+    if shown is read:
+        return references
+    assert served.model is not None, "only a model that replies is asked"
+    with told_by_fields(body):
+        return resolve_numbers(references, read, served.model.spoken_media)
 
 
 async def all_of(

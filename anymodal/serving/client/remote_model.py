@@ -23,7 +23,7 @@ from anymodal.config import ranges
 from anymodal.io.message_parts import write_part
 from anymodal.language.kv_cache import PrefixCache
 from anymodal.language.sampling import Sampling
-from anymodal.media import Audio, Limits, Media
+from anymodal.media import Audio, Limits, Media, Speech
 from anymodal.serving.client.http_client import Json, ServerClient, ServerError
 from anymodal.serving.client.remote_reply import ReplyReader
 from anymodal.types import Event, Message, ToolCall
@@ -50,6 +50,7 @@ class RemoteModel:
 
     history_turns: int | None = None  # the server drops what its model isn't shown
     history_notice = ""  # and tells its model
+    spoken_media = (Speech,)
 
     def __init__(self, client: ServerClient, name: str | None = None) -> None:
         self.client = client
