@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, Self
 
 from anymodal.io.message_content import valid_text
 from anymodal.media import Media
+
+
+class CaptionedMedium(Protocol):
+    """A medium, its caption, and the media that it was made from: `Captioned`, or an `EditSample`.
+
+    A decoder learns from it alone.
+    """
+
+    @property
+    def media(self) -> Media:
+        """The medium."""
+
+    @property
+    def caption(self) -> str:
+        """Text that it is made by."""
+
+    @property
+    def references(self) -> Sequence[Media]:
+        """Media that it was made from."""
 
 
 class _Captioned(NamedTuple):

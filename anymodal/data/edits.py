@@ -14,7 +14,7 @@ from anymodal.types import Message, Target
 
 @dataclass(frozen=True)
 class EditSample:
-    """An edit that was made.
+    """An edit that was made; a decoder learns from it as from a `Captioned` medium.
 
     Args:
         instruction: what to change.
@@ -30,6 +30,16 @@ class EditSample:
     result: Media
     caption: str
 
+    @property
+    def media(self) -> Media:
+        """The result."""
+        return self.result
+
+    @property
+    def references(self) -> tuple[Media, ...]:
+        """The sources."""
+        return self.sources
+
     def conversation(self) -> list[Message]:
         """The edit as a request and its reply, which is made from its sources."""
         sources = tuple(range(len(self.sources)))
@@ -42,8 +52,9 @@ class Edits(RowSamples[EditSample]):
     media `source_M`, `input_M`, `input_Ms` or `original_M`, and `output_M`, `edited_M`, `target_M`
     or `result_M`; a `caption`, `output_caption` or `edited_prompt` tells what the result shows.
 
-    OmniGen2's, InstructPix2Pix's and, with `columns`, MagicBrush's rows are such. `Conversations`
-    reads them as requests. See `RowSamples` for the arguments.
+    `CaptionedDiffusion` trains a decoder on them; one whose source is its result teaches that what
+    isn't named stays. OmniGen2's, InstructPix2Pix's and, with `columns`, MagicBrush's rows are
+    such. `Conversations` reads them as requests. See `RowSamples` for the arguments.
     """
 
     def sample(self, entry: Row, reader: EntryReader) -> EditSample:

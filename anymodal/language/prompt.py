@@ -215,6 +215,11 @@ class PromptBuilder:
         if not isinstance(target, Target):
             target = Target(self.decoders.get(type(target), target.kind), "", target)
         number = parts.next_number()
+        if later := [each for each in target.references if each >= number]:
+            raise ValueError(
+                f"a {target.modality} is made from medium {later[0]} of its conversation, and "
+                f"{number} stand before it; they are counted from 0"
+            )
         if target.media is not None and type(target.media) in self.encoders:
             parts.of_reply.append((number, target.media))
         if (modality := self._decoder_of(target)) is None:

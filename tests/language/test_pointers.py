@@ -147,12 +147,16 @@ def test_without_pointers_a_prompt_is_what_it_was() -> None:
         assert model.prompts.pointed_media(first) == {}
 
 
-@pytest.mark.parametrize("number", [0, 3])
-def test_what_can_not_be_pointed_at_is_refused(number: int) -> None:
-    model = compose(num_pointers=2, references=["source"])
+@pytest.mark.parametrize(
+    ("pointers", "number", "says"),
+    [(2, 0, "only the last 2 of 3"), (2, 3, "3 stand before it"), (0, 3, "3 stand before it")],
+)
+def test_what_is_not_shown_by_then_is_refused(pointers: int, number: int, says: str) -> None:
+    model = compose(num_pointers=pointers, references=["source"])
     media = [picture(seed) for seed in range(3)]
+    # Number 3 is the target itself: a decoder would learn from its own result.
     target = Target("image", "a ball", picture(4), (number,))
-    with pytest.raises(ValueError, match=f"medium {number} .* only the last 2 of 3"):
+    with pytest.raises(ValueError, match=f"medium {number} .* {says}"):
         model.prompts.build([Message("user", media), Message("assistant", [target])], reply=False)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +14,9 @@ from diffusers.pipelines.flux import pipeline_flux_kontext
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_plus
 from torch import Tensor
 
-from anymodal.data.captioned import Captioned
+from anymodal.config import ConfigError
+from anymodal.data.captioned import Captioned, CaptionedMedium
+from anymodal.data.edits import Edits
 from anymodal.decoders.diffusion import DiffusionDecoder
 from anymodal.decoders.references import Reference, References
 from anymodal.io.feature_cache import FeatureCache
@@ -40,7 +45,9 @@ def samples(count: int) -> list[Captioned]:
     return [*edits, Captioned("image", picture(90), "a ball")]
 
 
-def loss_of(objective: CaptionedDiffusion, some: list[Captioned], seed: int = 1) -> Tensor:
+def loss_of(
+    objective: CaptionedDiffusion, some: Sequence[CaptionedMedium], seed: int = 1
+) -> Tensor:
     torch.manual_seed(seed)
     return objective.named_losses(objective.collate(some))["denoise"]
 
@@ -65,6 +72,40 @@ def test_caption_reference_and_both_are_dropped_alike_often() -> None:
     pairs = list(zip(no_caption, no_reference, strict=True))
     for pair in ((True, False), (False, True), (True, True)):
         assert abs(pairs.count(pair) - 100) <= 2
+
+
+@pytest.mark.parametrize("dropout", [0.1, 1.0])
+@pytest.mark.parametrize("share", [0.0, 0.6, 1.0])
+def test_references_are_dropped_in_their_share(dropout: float, share: float) -> None:
+    objective = CaptionedDiffusion(decoder(), dropout=dropout, reference_dropout=share)
+    draws = torch.linspace(0, 0.999, 1000)
+    references = objective._dropped_references(
+        objective.collate([samples(1)[0]] * len(draws)), draws
+    )
+    assert references is not None
+    assert abs(sum(not item for item in references) - 1000 * share) <= 1
+
+
+def test_shares_beyond_one_are_refused() -> None:
+    for shares in {"dropout": 1.5}, {"reference_dropout": -0.1}:
+        with pytest.raises(ValueError, match=f"{next(iter(shares))}="):
+            CaptionedDiffusion(decoder(), **shares)
+
+
+def test_rows_of_edits_train_a_decoder(tmp_path: Path) -> None:
+    rows = []
+    for number in range(2):
+        picture(number).save(tmp_path / f"{number}.png")
+        picture(number + 50).save(tmp_path / f"{number}-source.png")
+        row = {"source_image": f"{number}-source.png", "target_image": f"{number}.png"}
+        rows.append({"instruction": "a ball", **row})
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    edits = Edits(tmp_path / "rows.jsonl")
+    objective = CaptionedDiffusion(decoder(), dropout=0.0, reference_dropout=0.0)
+    expected = loss_of(objective, samples(2)[:2])
+    assert torch.equal(loss_of(objective, [edits[0], edits[1]]), expected)
+    with pytest.raises(ConfigError, match="not from list"):
+        objective.collate([edits[0].conversation()])  # type: ignore[list-item]
 
 
 def test_latents_of_references_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from anymodal.data.captioned import Captioned
+from anymodal.config import ConfigError
+from anymodal.config.ranges import check_real
+from anymodal.data.captioned import CaptionedMedium
 from anymodal.decoders import Decoder
 from anymodal.decoders.references import References, fill_slots
+from anymodal.media import Media
 from anymodal.training.losses import Denoise
 from anymodal.training.losses.states import DiffusionStates, TargetStates
 from anymodal.training.objectives.base import Objective
@@ -25,7 +28,7 @@ from anymodal.training.objectives.latents import (
 class CaptionedBatch(NamedTuple):
     """Media of one modality with their captions."""
 
-    samples: list[Captioned]
+    samples: list[CaptionedMedium]
 
     @property
     def num_captions(self) -> Mapping[str, int]:
@@ -42,7 +45,7 @@ class CaptionedBatch(NamedTuple):
         return list(range(len(self.samples)))
 
 
-class CaptionedDiffusion(Objective[Captioned, CaptionedBatch]):
+class CaptionedDiffusion(Objective[CaptionedMedium, CaptionedBatch]):
     """Text-to-media diffusion: the caption encoder and the denoiser learn together.
 
     Classifier-free guidance needs captions dropped at times (Ho and Salimans 2022, algorithm 1). A
@@ -54,6 +57,9 @@ class CaptionedDiffusion(Objective[Captioned, CaptionedBatch]):
         model: the decoder; its autoencoder stays as it is.
         dropout: share of captions replaced by the empty one.
         reference_dropout: share of samples whose references are dropped.
+
+    Raises:
+        ValueError: a share beyond 0 and 1.
     """
 
     model: Decoder
@@ -62,9 +68,16 @@ class CaptionedDiffusion(Objective[Captioned, CaptionedBatch]):
         self, model: Decoder, dropout: float = 0.1, reference_dropout: float = 0.1
     ) -> None:
         super().__init__(model, {"denoise": Denoise})
-        self.dropout, self.reference_dropout = dropout, reference_dropout
+        self.dropout = check_real("dropout", dropout, 0, 1)
+        self.reference_dropout = check_real("reference_dropout", reference_dropout, 0, 1)
 
-    def collate(self, samples: Sequence[Captioned]) -> CaptionedBatch:
+    def collate(self, samples: Sequence[CaptionedMedium]) -> CaptionedBatch:
+        for sample in samples:
+            if not isinstance(getattr(sample, "media", None), Media):
+                raise ConfigError(
+                    "CaptionedDiffusion learns from Captioned media and edits (Edits), not from "
+                    f"{type(sample).__name__}; a composed model learns from conversations"
+                )
         batch = CaptionedBatch(list(samples))
         decode_missing(self, self.model.encoding(), [sample.media for sample in samples])
         references = [each for item in self._references(batch) for each in item]
@@ -114,7 +127,7 @@ class CaptionedDiffusion(Objective[Captioned, CaptionedBatch]):
             return None
         references = self._references(batch)
         # One draw decides both, so that neither dropout changes the other's share.
-        first = self.dropout / 2
+        first = min(self.dropout / 2, 1 - self.reference_dropout)
         drop = ((first <= draws) & (draws < first + self.reference_dropout)).tolist()
         return [[] if d else item for d, item in zip(drop, references, strict=True)]
 
