@@ -16,7 +16,7 @@ from anymodal import media as kinds_of_media
 from anymodal.decoders.base import Decoder, Generators, Progress, check_finite
 from anymodal.encoders import Encoder, TextEncoder
 from anymodal.io import embedding_file
-from anymodal.io.embedding_file import EmbeddingFile
+from anymodal.io.embedding_file import EmbeddingFile, FileEntry
 from anymodal.io.feature_cache import CacheKey
 from anymodal.io.fingerprints import weights_fingerprint
 from anymodal.media import Media
@@ -101,7 +101,7 @@ class RetrievalDecoder(Decoder):
         Path(folder).mkdir(parents=True, exist_ok=True)
         # Looked for now: the index may be opened from anywhere, and have millions of files.
         entries = [
-            entry._replace(path=str(_place(entry.path, self.folders).absolute()))
+            entry._replace(path=str(_place(entry, self.folders).absolute()))
             for entry in self.index.entries
         ]
         index = self.index._replace(entries=entries)
@@ -186,7 +186,7 @@ class RetrievalDecoder(Decoder):
         return found
 
     def first_readable(self, rows: Sequence[int]) -> Media:
-        """The first of some rows' media whose file can still be read.
+        """The first of some rows' media whose file can still be read, and is as it was embedded.
 
         Raises:
             ValueError: if none can.
@@ -195,7 +195,12 @@ class RetrievalDecoder(Decoder):
         for row in rows:
             entry = self.index.entries[row]
             try:
-                return kinds_of_media.load(_place(entry.path, self.folders), kind=entry.kind)
+                path = _place(entry, self.folders)
+                if (size := path.stat().st_size) != entry.size:
+                    raise ValueError(
+                        f"{path} has {size} bytes now, and had {entry.size} when it was embedded"
+                    )
+                return kinds_of_media.load(path, kind=entry.kind)
             except (OSError, ValueError) as error:
                 errors.append(str(error))
         raise ValueError(
@@ -244,10 +249,18 @@ def contrast(asked: Tensor, media: Tensor, scale: Tensor | float) -> Tensor:
     return (sides[0] + sides[1]) / 2
 
 
-def _place(path: str, folders: Sequence[Path]) -> Path:
-    """Where a file of an index lies: from the first folder where it is, else from the last."""
-    places = [folder / path for folder in folders] or [Path(path)]
-    return next((place for place in places if place.exists()), places[-1])
+def _place(entry: FileEntry, folders: Sequence[Path]) -> Path:
+    """Where a file of an index lies: from the first folder where one of its size is, else from the
+    last.
+
+    Times tell nothing, since copies have others.
+    """
+    places = [folder / entry.path for folder in folders] or [Path(entry.path)]
+    return next((place for place in places if _has_size(place, entry.size)), places[-1])
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.exists() and path.stat().st_size == size
 
 
 def _check_index(index: EmbeddingFile, encoder: Encoder) -> None:

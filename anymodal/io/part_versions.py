@@ -40,14 +40,14 @@ PART_VERSIONS: dict[str, PartVersion] = {
         1, "b784a775d816972e", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
-        1, "a60f7dfa9cefeb7b", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
+        1, "169f6ab621248fd5", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
     ),
     "anymodal.decoders.choosing": PartVersion(
         1, "3f033b6645dd5457", ("anymodal.decoders.retrieval", "anymodal.types")
     ),
     "anymodal.decoders.families": PartVersion(1, "8b4031c428106eac", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
-        1, "c95f1d00bbb4ac3e", ("anymodal.decoders", "anymodal.media")
+        1, "58740507ef5dd3eb", ("anymodal.decoders", "anymodal.media")
     ),
 }
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_END = re.compile(r"(?:[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？]++[」』”]?+(?=[\s\S])|\n)")
+_END = re.compile(r"(?:[.!?…؟۔।॥]+[\"'”’»)\]]*(?=\s)|[。！？]++[」』”]?+(?=[\s\S])|\n)")
 """Where a sentence may end, once what follows is known: a point counts only before a space, so no
 number is cut."""
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(])(?:[A-Z]|(?i:mr|mrs|ms|dr|prof|st|vs|etc|fig|approx|e\.g|i\.e|z\.b|d\.h))\.$"
+    r"(?:^|[\s(])(?:[A-Z]|(?:[A-Za-z]\.)+[A-Za-z]|(?i:mr|mrs|ms|dr|prof|st|vs|etc|fig|approx))\.$"
+    r"|^\s*[0-9]{1,3}\.$"
 )
-"""A text whose last point ends no sentence."""
+"""A text whose last point ends no sentence: abbreviations, letters with points between (a.m.), and
+the number of a list's item."""
 _BREAK = re.compile(r"[,;:，；：、)–—]\s*|\s+")
 _WORD = re.compile(r"[^\W_]")  # a line of underscores is no word
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,28 @@ def test_a_file_that_is_gone_gives_way_to_the_next(
     (tmp_path / "b.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match="none of the 2 nearest files"):
         decoder.sample(wanted, steps=1, guidance=1.0)
+
+
+def test_a_file_that_became_another_gives_way_to_the_next(
+    home: Path, encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos").mkdir()
+    for name, size in ("a", 9), ("b", 12):
+        Image(pixels(size, size, 3)).save(tmp_path / f"photos/{name}.png")
+    first, second = (Image.load(tmp_path / f"photos/{name}.png") for name in ("a", "b"))
+    monkeypatch.chdir(tmp_path)
+    embed_files([Path("photos")], {"image": encoder}, tmp_path / "x.npy")
+    shutil.copytree(tmp_path, tmp_path / "copy")
+    decoder = RetrievalDecoder.from_pretrained(tmp_path / "x.npy", encoder=encoder)
+    wanted = asking(encoder, [first])
+    shutil.copy(tmp_path / "photos/b.png", tmp_path / "photos/a.png")
+    assert decoder.sample(wanted) == [second], "its embedding tells nothing of what is there now"
+    # A copy of the folder has the file as it was, though another lies where it was embedded.
+    moved = RetrievalDecoder.from_pretrained(tmp_path / "copy/x.npy", encoder=encoder)
+    assert moved.sample(wanted) == [first]
+    (tmp_path / "photos/b.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="bytes now, and had .* when it was embedded"):
+        decoder.sample(wanted)
 
 
 def test_an_index_must_fit_its_encoder(home: Path, encoder: Encoder, tmp_path: Path) -> None:
