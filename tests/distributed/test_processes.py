@@ -76,6 +76,12 @@ def uneven_talks() -> list[list[Message]]:
     return dealt(rich, [tiny._turn("hello"), *composed.plain_conversations()[:3]])
 
 
+def uneven_words() -> list[list[Message]]:
+    """To one process what is said of pictures and readings, to the other a few words."""
+    talks = [[talk[0], Message("assistant", "Here it is, a ball.")] for talk in composed.talks(4)]
+    return dealt(talks, [tiny._turn("hello"), *composed.plain_conversations()[:3]])
+
+
 def uneven_pairs() -> list[PreferenceSample]:
     """To one process pairs of pictures and of choices, to the other pairs of texts."""
     pairs = composed.preferences(12)
@@ -172,6 +178,59 @@ def test_a_process_without_media_keeps_step_where_only_the_projection_trains(
     model = {"_target_": "anymodal.AnyModal.compose", "config": str(written(tmp_path / "parts"))}
     data = {"_target_": "tests.distributed.test_processes.uneven_talks"}
     compare(tmp_path, strategy, by_torchrun, model=model, data=data, stage=stage)
+
+
+FUSIONS: dict[str, dict[str, Any]] = {
+    "GatedCrossAttention": {"every": 1, "num_latents": 3, "depth": 1, "heads": 2, "head_width": 4},
+    "CrossLayers": {"every": 1},
+    "LightCrossAttention": {"heads": 2, "width": 8},
+    "ModalityExperts": {},
+    "SparseUpcycling": {"experts": 3, "every": 1, "capacity": None},
+    "MediaAdapterPrefix": {"length": 3, "width": 8, "depth": 1, "heads": 2},
+}
+
+
+def open_gates(config: str, open_at: float = 0.5) -> AnyModal:
+    """A model whose fusion's gates and output layers are open, so that all of it learns."""
+    model = AnyModal.compose(config)
+    assert model.fusion is not None
+    with torch.no_grad():
+        for weight in model.fusion.parameters():
+            if not weight.any():
+                weight.fill_(open_at)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("fusion", "strategy"),
+    [
+        pytest.param(
+            fusion,
+            strategy,
+            marks=[pytest.mark.extended] * (strategy == "ddp" and fusion != "GatedCrossAttention"),
+        )
+        for fusion in FUSIONS
+        for strategy in ("ddp", "fsdp2")
+    ],
+)
+def test_a_fusion_learns_alone_in_two_processes_as_in_one(
+    parts: Path, tmp_path: Path, strategy: str, fusion: str
+) -> None:
+    """Though one of them has no medium, and the blocks around which it stands are frozen."""
+    config = composed.model_config(parts.parent)
+    config["parts"] = {name: config["parts"][name] for name in ("binder", "words")}
+    config["modalities"] = {
+        name: {"encoder": config["modalities"][name]["encoder"]} for name in ("image", "imu")
+    }
+    config["fusion"] = {"_target_": f"anymodal.fusion.{fusion}", **FUSIONS[fusion]}
+    if fusion in ("GatedCrossAttention", "CrossLayers", "MediaAdapterPrefix"):
+        del config["projection"]  # media reach the model by it alone
+    path = tmp_path / "fused.yaml"
+    path.write_text(yaml.safe_dump(config))
+    stage = {"trainable": ["fusion.*"], "losses": {"text": 1.0}}
+    model = {"_target_": "tests.distributed.test_processes.open_gates", "config": str(path)}
+    data = {"_target_": "tests.distributed.test_processes.uneven_words"}
+    compare(tmp_path, strategy, model=model, data=data, stage=stage)
 
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
