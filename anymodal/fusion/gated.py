@@ -18,7 +18,7 @@ from anymodal.fusion.base import Fusion
 from anymodal.fusion.media_resampler import MediaResampler, feed_forward
 from anymodal.language.fused_media import FusionPass
 from anymodal.language.model import LanguageModel
-from anymodal.types import Features
+from anymodal.types import Features, TokenLayout
 
 
 class GatedCrossAttention(Fusion):
@@ -104,9 +104,10 @@ class GatedCrossAttention(Fusion):
         values = self.inputs[modality](features.values.to(next(self.parameters()).dtype))
         if modality not in self.resamplers:
             return Features(values, features.mask)
-        grid = self.layouts[modality].grid if modality in self.layouts else ()
-        frames = grid[0] if len(grid) == 3 else 1
-        latents = self.resamplers[modality](Features(values, features.mask), frames)
+        layout = self.layouts.get(modality, TokenLayout())
+        is_clip = len(layout.grid) == 3
+        frames, before = (layout.grid[0], layout.before) if is_clip else (1, 0)
+        latents = self.resamplers[modality](Features(values, features.mask), frames, before)
         return Features(latents, torch.ones_like(latents[..., 0], dtype=torch.bool))
 
     def _read_media(self, block: GatedBlock, hidden: Tensor) -> Tensor:

@@ -47,8 +47,13 @@ class MediaResampler(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, features: Features, frames: int = 1) -> Tensor:
-        """Latents (B, L, W) of features (B, N, W), whose tokens are those of so many frames.
+    def forward(self, features: Features, frames: int = 1, before: int = 0) -> Tensor:
+        """Latents (B, L, W) of features (B, N, W).
+
+        Args:
+            features: whose tokens are those of frames, one behind the other.
+            frames: their number.
+            before: tokens of the whole medium that stand before those.
 
         Raises:
             ValueError: for more frames than there are vectors for.
@@ -61,8 +66,9 @@ class MediaResampler(nn.Module):
                     f"a clip of {frames} frames; the fusion was built with frames="
                     f"{len(self.frame_embs)}"
                 )
-            in_time = self.frame_embs[:frames].repeat_interleave(values.shape[1] // frames, 0)
-            values = values + in_time
+            each = (values.shape[1] - before) // frames
+            in_time = self.frame_embs[:frames].repeat_interleave(each, 0)
+            values = values + F.pad(in_time, (0, 0, before, 0))
         latents = self.latents.expand(len(values), -1, -1)
         for layer in self.layers:
             assert isinstance(layer, nn.ModuleList)

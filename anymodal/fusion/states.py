@@ -11,6 +11,7 @@ from anymodal.fusion.base import Fusion
 from anymodal.language.chat_prompt import ChatPrompt, MediaReference
 from anymodal.language.fused_media import FusedMedia, FusedMedium
 from anymodal.language.packing import Place
+from anymodal.projection.base import mask_line_ends
 from anymodal.types import Features
 
 READ_AT_ONCE = 8
@@ -91,7 +92,8 @@ def _read(
     """States (N, W) of items of one modality."""
     device = fusion.device
     own = fusion.encoder is not None
-    values, mask = fusion.encode([item.media for item in items]) if own else encode(name, items)
+    features = fusion.encode([item.media for item in items]) if own else encode(name, items)
+    values, mask = mask_line_ends(features, fusion.layouts.get(name))
     values, mask = fusion.read(name, Features(values.to(device), mask.to(device)))
     if bool(mask.all()):
         return list(values)

@@ -27,6 +27,8 @@ class AnyResProjection(Projection):
         output_scale: see `Projection`.
     """
 
+    reads_line_ends = True
+
     def __init__(
         self,
         *,

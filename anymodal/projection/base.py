@@ -36,9 +36,12 @@ class Projection(Recorded, nn.Module, ABC):
         widths: D_m of each known modality.
         layouts: the order of each one's tokens, as far as `set_layout` was told it.
         reads_text: whether soft tokens depend on the text beside a medium as well.
+        reads_line_ends: whether `_project` sees the tokens that end the lines of an encoder's
+            (`TokenLayout.line_ends`); they stand for no place.
     """
 
     reads_text: bool = False
+    reads_line_ends: bool = False
 
     def __init__(self, *, output_width: int, num_tokens: int, output_scale: float = 1.0) -> None:
         super().__init__()
@@ -92,6 +95,8 @@ class Projection(Recorded, nn.Module, ABC):
                 texts of another number.
         """
         self._check(modality, features)
+        if not self.reads_line_ends:
+            features = mask_line_ends(features, self.layouts.get(modality))
         values = features.values.to(next(self.parameters()).dtype)
         # Zeroed rather than only masked: whatever stands there, even NaN, must not spread.
         features = Features(values.masked_fill(~features.mask.unsqueeze(-1), 0), features.mask)
@@ -190,6 +195,16 @@ class Projection(Recorded, nn.Module, ABC):
                 f"the mask of {modality!r} is {mask.dtype} of shape {tuple(mask.shape)}; it must "
                 f"be bool of shape {tuple(values.shape[:2])}, True where a token is real"
             )
+
+
+def mask_line_ends(features: Features, layout: TokenLayout | None) -> Features:
+    """Features of which only tokens with content are real, where an encoder ends lines by others.
+
+    Shapes: values (B, N, D_m), mask (B, N).
+    """
+    if layout is None or not layout.line_ends:
+        return features
+    return features._replace(mask=features.mask & features.values.any(dim=-1))
 
 
 def _is_reserved(name: str) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from anymodal.projection.base import Projection
 from anymodal.projection.grid import masked_grid_pool
 from anymodal.projection.linear import masked_adaptive_pool, scaled_linear
-from anymodal.projection.placed import ChannelNorm, PlacedProjection
+from anymodal.projection.placed import ChannelNorm, PlacedProjection, placed_tokens
 from anymodal.types import Features, TokenLayout
 
 
@@ -160,14 +160,9 @@ class LDPv2Projection(Projection):
 
     def _project(self, modality: str, features: Features) -> Tensor:
         layout = self.layouts.get(modality, TokenLayout())
-        values, mask = (part[:, layout.before :] for part in features)
-        placed = Features(self.mlps[modality](values), mask)
+        placed = placed_tokens(modality, features, layout)
+        placed = placed._replace(values=self.mlps[modality](placed.values))
         if layout.grid:
-            if mask.shape[1] != math.prod(layout.grid):
-                raise ValueError(
-                    f"features of {modality!r} have {mask.shape[1]} tokens of places, and their "
-                    f"layout says {' × '.join(map(str, layout.grid))}"
-                )
             rows = masked_grid_pool(placed, layout.grid, self.grid).unflatten(1, self.grid)
         else:
             rows = masked_adaptive_pool(placed, self.num_tokens).unsqueeze(1)

@@ -77,16 +77,32 @@ class PlacedProjection(Projection, ABC):
     def _rows(self, modality: str, features: Features) -> Tensor:
         """Tokens on their places (B, rows, columns, D_m)."""
         layout = self.layouts.get(modality, TokenLayout())
-        values, mask = (part[:, layout.before :] for part in features)
+        placed = placed_tokens(modality, features, layout)
         if not layout.grid:
-            return masked_adaptive_pool(Features(values, mask), self.line).unsqueeze(1)
-        if mask.shape[1] != math.prod(layout.grid):
-            raise ValueError(
-                f"features of {modality!r} have {mask.shape[1]} tokens of places, and their layout "
-                f"says {' × '.join(map(str, layout.grid))}"
-            )
-        grid: Tensor = values.unflatten(1, layout.grid)
+            return masked_adaptive_pool(placed, self.line).unsqueeze(1)
+        grid: Tensor = placed.values.unflatten(1, layout.grid)
         return grid
+
+
+def placed_tokens(modality: str, features: Features, layout: TokenLayout) -> Features:
+    """Features without class tokens and registers, which have no place.
+
+    Raises:
+        ValueError: if nothing is left, or another number of places than the layout's.
+    """
+    values, mask = (part[:, layout.before :] for part in features)
+    if not mask.shape[1]:
+        raise ValueError(
+            f"features of {modality!r} are {features.mask.shape[1]} class tokens alone, which have "
+            "no place; let its encoder give patches, or take another projection, such as "
+            "LinearProjection"
+        )
+    if layout.grid and mask.shape[1] != math.prod(layout.grid):
+        raise ValueError(
+            f"features of {modality!r} have {mask.shape[1]} tokens of places, and their layout "
+            f"says {' × '.join(map(str, layout.grid))}"
+        )
+    return Features(values, mask)
 
 
 class ChannelNorm(nn.LayerNorm):

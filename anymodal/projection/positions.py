@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -61,8 +62,16 @@ def key_positions(
         mask: which are real (B, N).
         width: of the positions.
         of_grid: rows and columns to positions (rows · columns, width).
+
+    Raises:
+        ValueError: for another number of tokens than the layout has places.
     """
     if len(layout.grid) == 2:
+        if (count := mask.shape[1] - layout.before) != math.prod(layout.grid):
+            raise ValueError(
+                f"there are {count} tokens of places, and their layout says "
+                f"{' × '.join(map(str, layout.grid))}"
+            )
         placed = of_grid(*layout.grid).to(mask.device).unsqueeze(0)  # (1, N - before, width)
     else:
         placed = sincos_line((mask[:, layout.before :].cumsum(1) - 1).clamp(min=0), width)

@@ -16,7 +16,7 @@ from anymodal.fusion.media_resampler import MediaResampler
 from anymodal.language.fused_media import FusedMedia, FusedMedium, FusionPass
 from anymodal.language.kv_cache import new_cache
 from anymodal.language.model import IGNORED, LanguageModel
-from anymodal.types import Features
+from anymodal.types import Features, TokenLayout
 from tests.support.golden_weights import golden_published
 from tests.support.numbered_tokens import numbered_tokenizer
 
@@ -55,6 +55,27 @@ def test_resampler(case: str) -> None:
     )
     if frames is None:
         assert_equal(resampler(with_padding), output)
+
+
+@torch.no_grad()
+def test_tokens_of_a_whole_clip_have_no_place_in_time() -> None:
+    """Such as a class token before those of the frames."""
+    torch.manual_seed(0)
+    fusion = GatedCrossAttention(widths={"video": 4}, depth=1, num_latents=2, frames=3)
+    clip, whole = torch.randn(1, 6, 4), torch.randn(1, 1, 4)
+
+    def read(tokens: Tensor, layout: TokenLayout) -> Tensor:
+        fusion.set_layout("video", layout)
+        mask = torch.ones(tokens.shape[:2], dtype=torch.bool)
+        return fusion.read("video", Features(tokens, mask)).values
+
+    with_class = torch.cat([whole, clip], 1)
+    latents = read(with_class, TokenLayout(1, 0, (3, 1, 2)))
+    resampler: Any = fusion.resamplers["video"]
+    placed = with_class.clone()
+    placed[:, 1:] += resampler.frame_embs.repeat_interleave(2, 0)
+    resampler.frame_embs.zero_()
+    assert_equal(latents, read(placed, TokenLayout()))
 
 
 @torch.no_grad()

@@ -12,12 +12,17 @@ import transformers as hf
 
 from anymodal.encoders import AnyResEncoder, TransformersEncoder
 from anymodal.encoders.transformers.families import Sizes
+from anymodal.fusion import GatedCrossAttention
 from anymodal.io.checkpoint import WEIGHTS, load_weights
+from anymodal.language.packing import Place
 from anymodal.media import Image
-from anymodal.projection import AnyResProjection
+from anymodal.modality import Modality
+from anymodal.model import AnyModal
+from anymodal.projection import AnyResProjection, LinearProjection
 from anymodal.tools.convert.importers import convert
-from anymodal.types import SoftRun, TokenLayout
+from anymodal.types import Features, Message, SoftRun, TokenLayout
 from tests.support import huggingface_models
+from tests.support.language_kinds import make
 from tests.support.random_media import pixels
 
 RESOLUTIONS = [[32, 64], [64, 32], [64, 64], [96, 32]]
@@ -100,3 +105,28 @@ def test_what_has_no_tiles_is_refused(encoder: AnyResEncoder) -> None:
         encoder.prepare("a picture")  # type: ignore[arg-type]
     image = Image(np.zeros((4, 900, 3), np.uint8))
     assert len(encoder.prepare(image)) == 3, "a long picture is fitted into tiles as any other"
+
+
+@torch.no_grad()
+def test_ends_of_lines_are_nothing_to_projections_without_lines(encoder: AnyResEncoder) -> None:
+    """As to cross-attention, which would see a token of zeros at the end of each."""
+    images = [Image(pixels(*size, 3)) for size in SIZES[:2]]
+    features = encoder(encoder.collate([encoder.prepare(image) for image in images]))
+    projection = LinearProjection(
+        widths={"image": encoder.width}, output_width=16, num_tokens=3
+    ).eval()
+    projection.set_layout("image", encoder.layout)
+    patches = [v[m & v.any(-1)] for v, m in zip(*features, strict=True)]
+    assert all(len(p) < m.sum() for p, m in zip(patches, features.mask, strict=True))
+    soft = projection("image", features)
+    plain = LinearProjection(widths={"image": encoder.width}, output_width=16, num_tokens=3)
+    plain.load_state_dict(projection.state_dict())
+    for row, own in enumerate(patches):
+        mask = torch.ones(1, len(own), dtype=torch.bool)
+        torch.testing.assert_close(soft[row], plain("image", Features(own[None], mask))[0])
+    language = make("llama-2")
+    fusion = GatedCrossAttention(widths={"image": encoder.width}, every=1, num_latents=None)
+    model = AnyModal(language, None, {"image": Modality(encoder=encoder)}, fusion=fusion)
+    prompt = model.prompts.build([Message("user", [images[0], "?"])], reply=True)
+    media = model.fuse([prompt], [Place(0, 0)])
+    assert media is not None and media.mask.sum() == len(patches[0])

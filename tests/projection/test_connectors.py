@@ -203,3 +203,77 @@ def test_an_encoder_with_other_places_is_refused() -> None:
     cells = LDPv2Projection(widths={"image": 8}, output_width=16, grid=(2, 2))
     with pytest.raises(ValueError, match="LDPv2 pools rows and columns alone"):
         cells.set_layout("image", TokenLayout(0, 0, (2, 2, 4)))
+
+
+def test_class_tokens_alone_have_no_place() -> None:
+    """An encoder's `tokens: class` would be passed over without a word."""
+    for projection in (
+        LDPProjection(widths={"image": 8}, output_width=16, places=(4, 4)),
+        LDPv2Projection(widths={"image": 8}, output_width=16, grid=(2, 2)),
+    ):
+        with pytest.raises(ValueError, match="'image' are 1 class tokens alone, which have no"):
+            soft_tokens(projection, torch.randn(1, 1, 8), TokenLayout(1))
+
+
+GRIDS = [(1, 1), (1, 4), (3, 5), (2, 8), (8, 4), (7, 4)]
+SHAPED: dict[str, tuple[type[Projection], dict[str, Any]]] = {
+    "LDP": (LDPProjection, {}),
+    "LDPv2": (LDPv2Projection, {"grid": (3, 2)}),
+    "H-Reducer": (HReducerProjection, {"window": 4}),
+    "pixel shuffle": (PixelShuffleProjection, {"ratio": 2}),
+    "resampler": (ResamplerProjection, {"grid": (2, 3), "heads": 2}),
+    "abstractor": (AbstractorProjection, {"num_queries": 3, "width": 8, "depth": 1, "heads": 2}),
+    "gated": (GatedMLPProjection, {"num_tokens": 5, "hidden_width": 4}),
+}
+
+
+@pytest.mark.parametrize("before", [(0, 0), (1, 0), (1, 2)], ids=["patches", "class", "registers"])
+@pytest.mark.parametrize("places", GRIDS, ids=str)
+@pytest.mark.parametrize("name", SHAPED)
+def test_soft_tokens_are_as_many_as_declared(
+    name: str, places: tuple[int, int], before: tuple[int, int]
+) -> None:
+    """Of grids that aren't square, odd ones, and one patch; class tokens have no place."""
+    cls, settings = SHAPED[name]
+    if name in ("LDP", "H-Reducer", "pixel shuffle"):
+        settings = {**settings, "places": places}
+    divisor = {"H-Reducer": (1, 4), "pixel shuffle": (2, 2)}.get(name, (1, 1))
+    torch.manual_seed(0)
+    if any(count % each for count, each in zip(places, divisor, strict=True)):
+        with pytest.raises(ValueError, match="must divide"):
+            cls(widths={"image": 8}, output_width=16, **settings)
+        return
+    projection = cls(widths={"image": 8}, output_width=16, **settings).eval()
+    values = torch.randn(2, sum(before) + places[0] * places[1], 8)
+    soft = soft_tokens(projection, values, TokenLayout(*before, places))
+    assert soft.shape == (2, projection.num_tokens, 16)
+    if cls in (LDPProjection, LDPv2Projection, HReducerProjection, PixelShuffleProjection):
+        alone = soft_tokens(projection, values[:, sum(before) :], TokenLayout(0, 0, places))
+        assert torch.equal(soft, alone)
+
+
+def test_rows_are_rows_where_grids_are_not_square() -> None:
+    rows, columns, width = 2, 8, 16
+    table = sincos_grid(rows, columns, width).view(rows, columns, width)
+    for row in range(rows):
+        for column in range(columns):
+            across, down = table[row, column].split(width // 2)
+            assert torch.equal(across, sincos_line(torch.tensor(column), width // 2))
+            assert torch.equal(down, sincos_line(torch.tensor(row), width // 2))
+    torch.manual_seed(0)
+    reducer = HReducerProjection(widths={"image": 8}, output_width=16, places=(rows, columns))
+    one = HReducerProjection(widths={"image": 8}, output_width=16, places=(1, columns))
+    one.load_state_dict(reducer.state_dict())
+    values = torch.randn(1, rows * columns, 8)
+    whole = soft_tokens(reducer, values, TokenLayout(0, 0, (rows, columns)))
+    lines = [soft_tokens(one, each, TokenLayout(0, 0, (1, columns))) for each in values.chunk(2, 1)]
+    assert_equal(whole, torch.cat([lines[0][:, :-1], lines[1]], 1))
+    shuffle = PixelShuffleProjection(widths={"image": 1}, output_width=4, places=(2, 4), ratio=2)
+    joined: list[Tensor] = []
+    shuffle.maps["image"].norm.register_forward_pre_hook(lambda _, args: joined.append(args[0]))
+    numbers = torch.arange(8.0).view(1, 8, 1)
+    soft_tokens(shuffle, numbers, TokenLayout(0, 0, (2, 4)))
+    assert joined[0].tolist() == [[[0, 1, 4, 5], [2, 3, 6, 7]]]
+    sampler = ResamplerProjection(widths={"image": 8}, output_width=16, grid=(2, 2), heads=2)
+    with pytest.raises(ValueError, match="15 tokens of places, and their layout says 2 × 8"):
+        soft_tokens(sampler, values[:, :15], TokenLayout(0, 0, (2, 8)))
