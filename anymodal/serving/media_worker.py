@@ -14,7 +14,7 @@ from anymodal.decoders.base import NonFiniteError
 from anymodal.decoders.references import ReferenceSizeError
 from anymodal.media import Media
 from anymodal.serving.errors import EngineClosedError, ModelFaultError, OutOfMemoryError
-from anymodal.serving.memory import free_memory, is_out_of_memory
+from anymodal.serving.memory import free_memory, is_out_of_memory, trim_heap
 from anymodal.types import Event, MediumProgress
 
 if TYPE_CHECKING:
@@ -50,6 +50,10 @@ class MediaTask:
     order: Order
 
 
+_REST = 1.0
+"""Seconds without work after which the heap is trimmed."""
+
+
 class _AbandonedError(BaseException):
     """Nobody waits for any of a batch; nothing but the end of the work may catch it."""
 
@@ -71,6 +75,7 @@ class MediaWorker:
         self._tasks: deque[MediaTask] = deque()
         self._condition = threading.Condition()
         self._is_closed = False
+        self._has_garbage = False  # the heap is as large as the largest batch since it was trimmed
         self._thread = threading.Thread(target=self._run, daemon=True, name=f"media-{modality}")
         self._thread.start()
 
@@ -104,9 +109,13 @@ class MediaWorker:
     def _run(self) -> None:
         while batch := self._next_batch():
             self._make(batch)
+            self._has_garbage = True
 
     def _next_batch(self) -> list[MediaTask]:
         """The medium that waits longest, and others that can be made with it; none to end."""
+        if self._has_garbage and not self._has_work(_REST):
+            trim_heap()  # while nobody waits for it
+            self._has_garbage = False
         with self._condition:
             while True:
                 # Ends jobs, too, whose client has left or whose time is up.
@@ -123,6 +132,11 @@ class MediaWorker:
             batch = batch[: self.batch_size]
             self._tasks = deque(task for task in self._tasks if task not in batch)
             return batch
+
+    def _has_work(self, seconds: float) -> bool:
+        """Return whether there is something to do, or comes up within some seconds."""
+        with self._condition:
+            return self._condition.wait_for(lambda: bool(self._tasks) or self._is_closed, seconds)
 
     def _settings(self, task: MediaTask) -> dict[str, object]:
         return dict(task.job.media_settings[self.modality])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 from pathlib import Path
 
@@ -34,3 +35,13 @@ def free_memory() -> None:
     gc.collect()  # first: an error's traceback and frames refer to one another, and to tensors
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    trim_heap()
+
+
+def trim_heap() -> None:
+    """Give free pages of the C library's heaps back to the system, where it is glibc.
+
+    It keeps them otherwise, as much in the heap of each thread as its largest batch took.
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # no glibc, as on Windows
+        ctypes.CDLL(None).malloc_trim(0)

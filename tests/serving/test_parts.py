@@ -6,6 +6,7 @@ import asyncio
 import random
 import threading
 from collections.abc import Sequence
+from typing import ClassVar
 
 import pytest
 import torch
@@ -13,15 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from anymodal.chat.orders import Order
 from anymodal.language.fused_media import FusedMedia, FusedMedium
 from anymodal.language.kv_cache import PrefixCache, common_prefix
 from anymodal.language.stop_strings import StopStrings
+from anymodal.media import Image, Media
+from anymodal.serving import media_worker
 from anymodal.serving.admission import EngineSettings
 from anymodal.serving.api.conversation import recent
 from anymodal.serving.embedding_queue import EmbeddingQueue
 from anymodal.serving.errors import DeadlineError, EngineClosedError, QueueFullError
+from anymodal.serving.memory import trim_heap
 from anymodal.serving.prefix_store import PrefixStore, SoftTokenStore
-from anymodal.types import Message
+from anymodal.types import Conditioning, Event, Message
 from tests.support.tiny import compose
 
 TEXTS = st.text("abc", max_size=12)
@@ -86,9 +91,7 @@ def test_the_longest_beginning_is_found_and_the_oldest_goes_first(language: obje
     assert store.nbytes <= store.budget
     with_media = fed(language, [6])
     before = with_media.nbytes
-    with_media.past.fused = FusedMedia(
-        [[FusedMedium(0, torch.zeros(4, 8))]], torch.device("cpu")
-    )
+    with_media.past.fused = FusedMedia([[FusedMedium(0, torch.zeros(4, 8))]], torch.device("cpu"))
     assert with_media.nbytes == before + 4 * 8 * 4, "media beside a row count, too"
     store.clear()
     assert store.nbytes == 0
@@ -146,3 +149,48 @@ def test_embeddings_are_limited_in_number_and_time_and_end_between_parts() -> No
             await queue.embed(["a"])
 
     asyncio.run(ask())
+
+
+class Waiting:
+    """A client that waits for one picture of one step."""
+
+    is_alive = True
+    media_settings: ClassVar = {"image": {"steps": 1, "guidance": 1.0}}
+
+    def __init__(self) -> None:
+        self.is_answered = threading.Event()
+
+    def emit(self, event: Event) -> None:
+        """Take no notice of steps."""
+
+    def finish_medium(self, index: int, modality: str, medium: Media) -> None:
+        assert isinstance(medium, Image) and (index, modality) == (0, "image")
+        self.is_answered.set()
+
+    def fail(self, error: Exception) -> None:
+        raise AssertionError from error
+
+
+def test_the_heap_is_trimmed_once_when_nobody_asks_for_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trims = threading.Semaphore(0)
+    monkeypatch.setattr(media_worker, "trim_heap", trims.release)
+    monkeypatch.setattr(media_worker, "_REST", 0.05)
+    model = compose()
+    spec = model.decoders["image"].spec
+    conditioning = Conditioning(
+        torch.zeros(1, spec.length, spec.width), torch.ones(1, spec.length, dtype=torch.bool)
+    )
+    worker = media_worker.MediaWorker(model, "image", batch_size=2)
+    try:
+        assert not trims.acquire(timeout=0.2)  # nothing was made yet
+        for _ in range(2):
+            client = Waiting()
+            worker.submit(media_worker.MediaTask(client, Order(0, "image", conditioning, seed=1)))
+            assert client.is_answered.wait(60)
+            assert trims.acquire(timeout=60)
+            assert not trims.acquire(timeout=0.2)
+    finally:
+        worker.close()
+    trim_heap()  # where there is glibc and where there is none
