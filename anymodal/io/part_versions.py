@@ -28,7 +28,7 @@ class PartVersion(NamedTuple):
 # A folder counts for its own files; folders in it have entries of their own.
 PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.types": PartVersion(1, "0d7e6789bb1f62a2", ("anymodal.media",)),
-    "anymodal.media": PartVersion(1, "e6eadd94d99a26b1"),
+    "anymodal.media": PartVersion(1, "7f29b374a4ddc931"),
     "anymodal.encoders": PartVersion(1, "85c92ccf61437438", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "7a337965be187752", ("anymodal.encoders",)),
     "anymodal.encoders.transformers": PartVersion(1, "2f143683d85af49c", ("anymodal.encoders",)),

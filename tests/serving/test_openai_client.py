@@ -97,6 +97,10 @@ def test_media_stand_in_their_fields_and_in_order(client: openai.OpenAI, model: 
     flac = ask(client, "play the sound of a bell", audio={"format": "flac", "voice": "alloy"})
     sound = flac.choices[0].message.audio
     assert sound is not None and b64decode(sound.data)[:4] == b"fLaC"
+    small = ask(client, "play the sound of a bell", audio={"format": "opus", "voice": "alloy"})
+    assert b64decode(small.choices[0].message.audio.data)[:4] == b"OggS"  # type: ignore[union-attr]
+    (part,) = [each for each in small.choices[0].message.parts if each["type"] == "audio_url"]  # type: ignore[attr-defined]
+    assert part["audio_url"]["url"].startswith("data:audio/ogg;base64,")
 
     seen = ask(client, "make a video of a duck moving left").choices[0].message
     (video,) = (seen.model_extra or {})["videos"]
@@ -393,8 +397,11 @@ def test_audio_is_made(client: openai.OpenAI) -> None:
     sound = load(made.content)
     assert isinstance(sound, Audio) and sound.samples.std() > 0
     assert make_sound(client, input="a bell", response_format="flac").content[:4] == b"fLaC"
+    small = make_sound(client, input="play the sound of a bell", seed=2, response_format="mp3")
+    assert small.response.headers["content-type"] == "audio/mpeg"
+    assert isinstance(load(small.content), Audio) and len(small.content) < len(made.content) / 4
     with pytest.raises(openai.BadRequestError, match="response_format"):
-        make_sound(client, input="a bell", response_format="mp3")
+        make_sound(client, input="a bell", response_format="pcm")
     with pytest.raises(openai.BadRequestError, match="is one file, and 'number' is 2; leave it"):
         make_sound(client, input="a bell", sampling={"audio": {"number": 2}})
     with pytest.raises(openai.BadRequestError, match="n: .*less than or equal to 1"):

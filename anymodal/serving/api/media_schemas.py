@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from anymodal.chat.settings import TextSettings
 from anymodal.serving.api.schemas import NEUTRAL, Body, MediaBody
 from anymodal.serving.api.sizes import AUTO
+from anymodal.serving.api.sound_files import SoundFormat
 
 
 class ImageBody(MediaBody):
@@ -107,7 +108,7 @@ class SoundBody(MediaBody):
     n: int | None = Field(None, ge=1, le=1)
     model: str | None = Field(None, description="May be left out where one model makes audio.")
     input: str
-    response_format: Literal["wav", "flac"] | None = None
+    response_format: SoundFormat | None = None
 
 
 class VoiceBody(BaseModel):
@@ -120,7 +121,7 @@ class VoiceBody(BaseModel):
 class SpeechBody(Body):
     """Body of `/v1/audio/speech`."""
 
-    neutral = {**NEUTRAL, "speed": (1,), "instructions": ("",)}
+    neutral = {**NEUTRAL, "instructions": ("",)}
     needs = {"ref_text": ("ref_audio", ", the recording")}
 
     model: str | None = Field(None, description="May be left out where one model speaks.")
@@ -132,10 +133,11 @@ class SpeechBody(Body):
         None, description="A recording to speak in the voice of, as a data URL; over `voice`."
     )
     ref_text: str | None = Field(None, description="The words of the recording.")
-    response_format: Literal["wav", "flac", "pcm"] | None = Field(
+    response_format: SoundFormat | Literal["pcm"] | None = Field(
         None, description="`pcm` is 16 bits, 24 kHz, one channel, and comes sentence by sentence."
     )
     stream_format: Literal["audio", "sse"] | None = None
+    speed: float | None = Field(None, ge=0.25, le=4, description="Of what was spoken; 2 is fast.")
     seed: int | None = Field(None, ge=0, description="Of whatever is drawn.")
     sampling: dict[str, Any] | None = Field(
         None, description="Settings of the speaker, such as `temperature`."

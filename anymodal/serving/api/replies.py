@@ -12,6 +12,7 @@ from anymodal.media import Media, Speech
 from anymodal.media.base import data_uri
 from anymodal.serving.api.choices import choices_json
 from anymodal.serving.api.conversation import PARTS
+from anymodal.serving.api.sound_files import SOUND_MIMES, encode_medium
 from anymodal.serving.cut_media import CutMedium
 from anymodal.types import (
     Event,
@@ -28,6 +29,7 @@ from anymodal.types import (
 
 Json = dict[str, Any]
 _MIMES = {".csv": "text/csv", ".ply": "application/ply", ".npy": "application/x-npy"}
+_MIMES |= {f".{form}": mime for form, mime in SOUND_MIMES.items()}
 
 
 def new_id(prefix: str) -> str:
@@ -69,12 +71,12 @@ class MediaEncoder:
         mime = _MIMES.get(suffix) or guess_type(f"x{suffix}")[0] or "application/octet-stream"
         name = f"{medium.kind}_url"
         words = {"transcript": medium.text} if isinstance(medium, Speech) else {}
-        return {"type": name, name: {"url": data_uri(mime, medium.encode(suffix))}, **words}
+        return {"type": name, name: {"url": data_uri(mime, encode_medium(medium, suffix))}, **words}
 
     def base64(self, medium: Media) -> str:
         """A medium's file in base64."""
         suffix = self.suffixes.get(medium.kind, medium.suffix)
-        return b64encode(medium.encode(suffix)).decode()
+        return b64encode(encode_medium(medium, suffix)).decode()
 
 
 def media_fields(parts: list[Json], created: int) -> Json:

@@ -12,6 +12,7 @@ from anymodal.chat.settings import TextSettings
 from anymodal.language.sampling import MOST_TOKENS
 from anymodal.serving.api.choices import EnumFormat, parse_response_format, parse_text_format
 from anymodal.serving.api.errors import ApiError, unsupported
+from anymodal.serving.api.sound_files import SoundFormat
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "frequency_penalty": (0,),
@@ -214,7 +215,7 @@ class AudioOptions(BaseModel):
     """Options of a reply's audio."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-    format: Literal["wav", "flac"] = "wav"
+    format: SoundFormat = "wav"
     voice: object = Field(
         None,
         description="Of a reply that is spoken: a name of those in `/v1/models`, or `default`; "

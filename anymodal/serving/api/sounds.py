@@ -11,6 +11,7 @@ from anymodal.media import Audio
 from anymodal.serving.api.answers import answers
 from anymodal.serving.api.making import make_media, maker_of, one_medium, prompt_message
 from anymodal.serving.api.media_schemas import SoundBody
+from anymodal.serving.api.sound_files import SOUND_MIMES, encode_medium
 from anymodal.serving.api.state import state_of, while_connected
 
 router = APIRouter()
@@ -20,7 +21,7 @@ router = APIRouter()
     "/v1/audio/generate",
     response_model=None,
     response_class=Response,
-    responses=answers("", "audio/wav", "audio/flac"),
+    responses=answers("", *SOUND_MIMES.values()),
 )
 async def create_sound(request: Request, body: SoundBody) -> Response:
     """Make a sound, or music, as the model's decoder does. The answer is the file.
@@ -35,5 +36,5 @@ async def create_sound(request: Request, body: SoundBody) -> Response:
     work = make_media(state, served, modality, conversation, body, number)
     (medium,), _ = await while_connected(request, work)
     form = body.response_format or "wav"
-    data = await asyncio.to_thread(medium.encode, f".{form}")
-    return Response(data, media_type=f"audio/{form}")
+    data = await asyncio.to_thread(encode_medium, medium, f".{form}")
+    return Response(data, media_type=SOUND_MIMES[form])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -14,11 +14,13 @@ from starlette.responses import Response, StreamingResponse
 
 from anymodal.io.message_content import valid_text
 from anymodal.media import Audio, Media, Speech
+from anymodal.media.tempo import at_speed
 from anymodal.serving.api.answers import EVENTS, answers
 from anymodal.serving.api.errors import ApiError
 from anymodal.serving.api.fields import told_by_fields
 from anymodal.serving.api.making import maker_of
 from anymodal.serving.api.media_schemas import SpeechBody
+from anymodal.serving.api.sound_files import SOUND_MIMES, encode_medium
 from anymodal.serving.api.state import ServerState, state_of, while_connected
 from anymodal.serving.api.streaming import EventStream, StreamFormat
 from anymodal.serving.engine import Engine
@@ -30,7 +32,7 @@ PCM, PCM_RATE = "pcm", 24_000
 """The format without a header, and its rate, as OpenAI has it."""
 DEFAULT = "default"
 """The voice that every speaker has, its own."""
-_MIMES = {PCM: "audio/pcm", "wav": "audio/wav", "flac": "audio/flac"}
+_MIMES = {PCM: "audio/pcm", **SOUND_MIMES}
 
 
 @router.post(
@@ -53,17 +55,31 @@ async def create_speech(request: Request, body: SpeechBody) -> Response:
     text = valid_text(body.input)
     with told_by_fields(body):
         stream = await served.engine.speak(text, modality, settings, body.seed)
-    form = body.response_format or "wav"
+    form = _SoundForm(body.response_format or "wav", body.speed or 1.0)
     if body.stream_format == "sse":
         events = _SpeechStream(form)
         return await EventStream(name, [stream], state.metrics, events).response(request)
-    if form == PCM:
-        chunks = _chunks(state, name, stream)
+    if form.name == PCM:
+        chunks = _chunks(state, name, stream, form)
         # The first sentence before the answer begins, so that an error has a status of its own.
         first = await while_connected(request, anext(chunks))
-        return StreamingResponse(_joined(first, chunks), media_type=_MIMES[form])
+        return StreamingResponse(_joined(first, chunks), media_type=_MIMES[PCM])
     data = await while_connected(request, _whole(state, name, stream, form))
-    return Response(data, media_type=_MIMES[form])
+    return Response(data, media_type=_MIMES[form.name])
+
+
+class _SoundForm(NamedTuple):
+    """A format of speech, and its speed."""
+
+    name: str
+    speed: float
+
+    def encode(self, medium: Media) -> bytes:
+        """Speech in this format."""
+        assert isinstance(medium, Audio), "speakers of other media have no kind of speech"
+        sound = medium if self.speed == 1 else at_speed(medium, self.speed)
+        sound.provenance = medium.provenance
+        return pcm(sound) if self.name == PCM else encode_medium(sound, f".{self.name}")
 
 
 async def _settings(state: ServerState, body: SpeechBody) -> dict[str, Any]:
@@ -83,12 +99,14 @@ async def _settings(state: ServerState, body: SpeechBody) -> dict[str, Any]:
     return settings
 
 
-async def _chunks(state: ServerState, name: str, stream: ReplyStream) -> AsyncGenerator[bytes]:
+async def _chunks(
+    state: ServerState, name: str, stream: ReplyStream, form: _SoundForm
+) -> AsyncGenerator[bytes]:
     """The sentences' samples as they come."""
     try:
         async for event in state.metrics.watch(name, stream):
             if isinstance(event, MediumDelta):
-                yield await asyncio.to_thread(pcm, event.media)
+                yield await asyncio.to_thread(form.encode, event.media)
     finally:
         await stream.aclose()
 
@@ -102,22 +120,21 @@ async def _joined(first: bytes, chunks: AsyncGenerator[bytes]) -> AsyncGenerator
         await chunks.aclose()
 
 
-async def _whole(state: ServerState, name: str, stream: ReplyStream, form: str) -> bytes:
+async def _whole(state: ServerState, name: str, stream: ReplyStream, form: _SoundForm) -> bytes:
     data = b""
     try:
         async for event in state.metrics.watch(name, stream):
             if isinstance(event, MediumReady):
-                data = await asyncio.to_thread(event.media.encode, f".{form}")
+                data = await asyncio.to_thread(form.encode, event.media)
     finally:
         await stream.aclose()
     assert data, "what is asked to speak has words"
     return data
 
 
-def pcm(medium: Media) -> bytes:
+def pcm(sound: Audio) -> bytes:
     """Samples of speech as 16-bit integers, the lower byte first, of one channel at `PCM_RATE`."""
-    assert isinstance(medium, Audio), "speakers of other media have no kind of speech"
-    samples = medium.mono().resample(PCM_RATE).samples[0]
+    samples = sound.mono().resample(PCM_RATE).samples[0]
     integers: NDArray[np.int16] = (np.clip(samples, -1, 1) * 32767).round().astype("<i2")
     return integers.tobytes()
 
@@ -127,16 +144,13 @@ class _SpeechStream(StreamFormat):
 
     end = b""
 
-    def __init__(self, form: str) -> None:
+    def __init__(self, form: _SoundForm) -> None:
         self.form = form
 
     def event_json(self, index: int, event: Event) -> list[dict[str, Any]]:
         """A piece of the file."""
-        if isinstance(event, MediumDelta) and self.form == PCM:
-            return [_delta(pcm(event.media))]
-        if isinstance(event, MediumReady) and self.form != PCM:
-            return [_delta(event.media.encode(f".{self.form}"))]
-        return []
+        kind = MediumDelta if self.form.name == PCM else MediumReady
+        return [_delta(self.form.encode(event.media))] if isinstance(event, kind) else []
 
     def closing(self) -> list[dict[str, Any]]:
         """The end; no language model has read or written a token."""
