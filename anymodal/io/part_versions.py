@@ -31,7 +31,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.media": PartVersion(1, "7f29b374a4ddc931"),
     "anymodal.encoders": PartVersion(1, "85c92ccf61437438", ("anymodal.types",)),
     "anymodal.encoders.imagebind": PartVersion(1, "7a337965be187752", ("anymodal.encoders",)),
-    "anymodal.encoders.transformers": PartVersion(1, "2f143683d85af49c", ("anymodal.encoders",)),
+    "anymodal.encoders.transformers": PartVersion(1, "48b054f82fe3f510", ("anymodal.encoders",)),
     "anymodal.encoders.universal": PartVersion(
         1, "27f3c4b5fc8e77c3", ("anymodal.encoders.imagebind", "anymodal.encoders.transformers")
     ),

@@ -37,7 +37,7 @@ _PROCESSORS = (
     "video_preprocessor_config.json",
 )
 
-Tokens = Literal["all", "patches", "class"]
+Tokens = Literal["all", "patches", "class", "projected"]
 
 
 class Piece(NamedTuple):
@@ -60,7 +60,8 @@ class TransformersEncoder(Encoder):
         sizes: the length of what is read, where a family leaves it open.
         name: where they come from.
         revision: and which version of it.
-        tokens: which of the tokens are the features; `class` is what the model itself sums up in.
+        tokens: which of the tokens are the features; `class` is what the model itself sums up in,
+            `projected` are all of them in the space that it has in common with its texts.
         layer: whose output they are, as in `hidden_states` of transformers; -1 for the model's.
 
     Raises:
@@ -88,7 +89,9 @@ class TransformersEncoder(Encoder):
         self.name, self.revision = name, revision
         self.source: dict[str, object] = {"name": name, "revision": revision}
         self.media = self.family.media
-        self.width = self.family.width(model.config)
+        projects = tokens == "projected"
+        width = self.family.projected_width if projects else self.family.width
+        self.width = width(model.config)
         # A blank medium shows which inputs the processor gives, and their shapes.
         blank = self.family.prepare(processor, BLANK[self.media], sizes)
         self.pieces = [
@@ -133,7 +136,9 @@ class TransformersEncoder(Encoder):
             dtype: the weights' precision.
             seconds: how much of a sound is read, by models without a window of their own.
             frames: of a clip; None for as many as the model was trained with, or 16.
-            tokens: all of them, or the patches or the class token alone, where there is one.
+            tokens: all of them, or the patches or the class token alone, where there is one;
+                `projected` for all, normed and mapped as the class token is where the model
+                compares it with texts, as LLaMA-Adapter V2 reads CLIP.
             layer: whose output they are; -2 for that of the last but one, as LLaVA reads CLIP.
             tower: which part of a model of several, as `audio` or `video` of PE audio-video.
             weights: without them, the model is on the meta device and no weight is read.
@@ -246,6 +251,9 @@ class TransformersEncoder(Encoder):
             tokens = tokens[:, 1:]
         elif self.tokens == "class":
             tokens = self.family.post_norm(self.model, tokens[:, 0])[:, None]  # (B, 1, D)
+        elif self.tokens == "projected":
+            assert self.family.project is not None, "checked when it was built"
+            tokens = self.family.project(self.model, self.family.post_norm(self.model, tokens))
         if mask is None:
             mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
         return Features(tokens, mask), pooled
@@ -359,6 +367,11 @@ def _with_timm(config: ModelConfig) -> ModelConfig:
 def _check_choice(family: EncoderFamily, tokens: str, layer: int) -> None:
     if tokens not in get_args(Tokens):
         raise ValueError(f"tokens={tokens!r} is unknown; choose {', '.join(get_args(Tokens))}")
+    if tokens == "projected" and family.project is None:
+        raise ValueError(
+            f"tokens='projected': {family.label} has no map to a space of texts; take a whole "
+            "CLIP, or another choice"
+        )
     if (tokens, layer) != ("all", -1) and not family.has_cls_token:
         raise ValueError(
             f"tokens={tokens!r} and layer={layer}: {family.label} has no class token to tell "

@@ -76,6 +76,9 @@ class EncoderFamily:
         post_norm: a model and its class token (B, D) to the token that the model itself
             pools.
         layout: a model's configuration and the shapes of its inputs to the order of its tokens.
+        project: a model and tokens behind `post_norm` to those in the space that it has in common
+            with its texts (…, E); None for a model without one.
+        projected_width: a model's configuration to E.
     """
 
     label: str
@@ -90,6 +93,10 @@ class EncoderFamily:
         default=lambda model, token: token
     )
     layout: Layout = field(default=lambda config, shapes: TokenLayout())
+    project: Callable[[PreTrainedModel, Tensor], Tensor] | None = None
+    projected_width: Callable[[ModelConfig], int] = field(
+        default=lambda config: int(config.projection_dim)
+    )
 
 
 # ---- Media to inputs ---------------------------------------------------------------------------
@@ -310,6 +317,7 @@ FAMILIES: dict[str, EncoderFamily] = {
         has_cls_token=True,
         post_norm=lambda model, token: model.vision_model.post_layernorm(token),
         layout=_patches(1),
+        project=lambda model, tokens: model.visual_projection(tokens),
     ),
     "clip_vision_model": EncoderFamily(
         "CLIP's vision tower",

@@ -32,17 +32,28 @@ def test_tokens_and_their_layer_can_be_chosen(tmp_path: Path) -> None:
     assert patches(batch).mask.shape == (1, 16)
     summed = opened(tokens="class")
     torch.testing.assert_close(summed(batch).values[:, 0], given.pooler_output)
-    assert len({str(e.metadata()) for e in (opened(), patches, summed)}) == 3
+    projected = opened(tokens="projected")
+    joint = projected(batch).values
+    assert joint.shape == (1, 17, projected.width) and projected.width == 24
+    assert projected.layout == opened().layout
+    own = model.get_image_features(batch)
+    torch.testing.assert_close(joint[:, 0], getattr(own, "pooler_output", own))
+    tokens = model.vision_model.post_layernorm(given.last_hidden_state)
+    torch.testing.assert_close(joint, model.visual_projection(tokens))
+    assert len({str(e.metadata()) for e in (opened(), patches, summed, projected)}) == 4
     torch.testing.assert_close(summed.embed(batch), opened().embed(batch))
     planned = TransformersEncoder.from_pretrained(
         str(tmp_path / "tiny"), tokens="patches", layer=-2, weights=False
     )
     assert (planned.tokens, planned.layer) == ("patches", -2)
-    with pytest.raises(ValueError, match="choose all, patches, class"):
+    with pytest.raises(ValueError, match="choose all, patches, class, projected"):
         opened(tokens="patch")
     tiny.write(tiny.whisper, tmp_path / "sound")
     with pytest.raises(ValueError, match="has no class token"):
         TransformersEncoder.from_pretrained(str(tmp_path / "sound"), tokens="class")
+    tiny.write(tiny.clip_vision, tmp_path / "tower")
+    with pytest.raises(ValueError, match="has no map to a space of texts"):
+        TransformersEncoder.from_pretrained(str(tmp_path / "tower"), tokens="projected")
 
 
 def test_thread_like_pictures_cost_no_more_than_others() -> None:
