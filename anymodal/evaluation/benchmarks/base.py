@@ -232,13 +232,18 @@ def read_json(path: Path) -> Any:
         raise ConfigError(f"{path} is no JSON: {error}") from error
 
 
-def row_text(row: BenchmarkRow, key: str) -> str:
+def object_row(value: object, **more: object) -> BenchmarkRow | ValueError:
+    """A value of a JSON file as a row, with what is given besides; why not, if it is no object."""
+    return {**value, **more} if isinstance(value, dict) else ValueError("it is no object")
+
+
+def row_text(row: object, key: str) -> str:
     """A text of a row.
 
     Raises:
         ValueError: if there is none under that key.
     """
-    value = row.get(key)
+    value = row.get(key) if isinstance(row, Mapping) else None
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"its {key!r} is {printable(repr(value))[:80]}, and no text")
     return value

@@ -17,6 +17,7 @@ from anymodal.evaluation.benchmarks.base import (
     Benchmark,
     BenchmarkRow,
     PlacedRow,
+    object_row,
     read_json,
     row_text,
 )
@@ -51,7 +52,7 @@ class ImgEdit(Benchmark):
             raise ConfigError(f"{path} is no object of edits by key")
         self._prompts = self._judge_prompts()
         for key, row in value.items():
-            yield PlacedRow(f"{path.name}, {key}", {**dict(row), "key": key})
+            yield PlacedRow(f"{path.name}, {key}", object_row(row, key=key))
 
     def _judge_prompts(self) -> dict[str, str]:
         folder = self.path.parent if self.path.is_file() else self.path

@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 from anymodal.config import ConfigError
 from anymodal.evaluation.benchmarks.base import (
     Benchmark,
     BenchmarkRow,
     PlacedRow,
+    object_row,
     read_json,
     row_text,
 )
 from anymodal.metrics import Cider, Metric
 from anymodal.metrics.samples import EvaluationSample
 from anymodal.metrics.texts import has_java
+
+_LISTS = ("images", "annotations")
 
 
 class NoCaps(Benchmark):
@@ -40,16 +44,20 @@ class NoCaps(Benchmark):
     def rows(self) -> Iterator[PlacedRow]:
         path = self.file("nocaps_val_4500_captions.json")
         value = read_json(path)
-        lists = [value.get(key) for key in ("images", "annotations")] if value else []
+        lists: list[Any] = [value.get(key) for key in _LISTS] if isinstance(value, dict) else []
         if not lists or not all(isinstance(each, list) for each in lists):
             raise ConfigError(f"{path} has no lists `images` and `annotations`")
         captions = defaultdict(list)
-        for annotation in lists[1]:
-            captions[annotation.get("image_id")].append(annotation.get("caption"))
-        for number, row in enumerate(lists[0]):
-            yield PlacedRow(
-                f"{path.name}, picture {number}", {**row, "captions": captions[row.get("id")]}
-            )
+        for number, each in enumerate(lists[1]):
+            if isinstance(each, dict) and "image_id" in each:
+                captions[str(each["image_id"])].append(each.get("caption"))
+            else:
+                error = ValueError("it is no object with an image_id")
+                yield PlacedRow(f"{path.name}, annotation {number}", error)
+        for number, each in enumerate(lists[0]):
+            name = str(each.get("id")) if isinstance(each, dict) else ""
+            row = object_row(each, captions=captions[name])
+            yield PlacedRow(f"{path.name}, picture {number}", row)
 
     def samples_of(self, row: BenchmarkRow) -> list[EvaluationSample]:
         captions = tuple(row_text({"caption": each}, "caption") for each in row["captions"])

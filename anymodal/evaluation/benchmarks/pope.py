@@ -15,6 +15,7 @@ from anymodal.evaluation.benchmarks.base import (
     Benchmark,
     BenchmarkRow,
     PlacedRow,
+    object_row,
     row_text,
 )
 from anymodal.metrics import Metric, YesNo
@@ -69,4 +70,4 @@ def _row(line: str, setting: str) -> BenchmarkRow | ValueError:
         row = json.loads(line)
     except ValueError as error:
         return error
-    return {**row, "setting": setting} if isinstance(row, dict) else ValueError("it is no object")
+    return object_row(row, setting=setting)

@@ -16,6 +16,7 @@ from anymodal.evaluation.benchmarks.base import (
     BenchmarkRow,
     PlacedRow,
     container_rows,
+    object_row,
     read_json,
     row_text,
 )
@@ -44,11 +45,12 @@ class ScienceQa(Benchmark):
             return
         problems = read_json(self.path / "problems.json")
         numbers = read_json(self.file("pid_splits.json"))
-        if not isinstance(problems, dict) or not isinstance(numbers.get(self.split), list):
+        listed = numbers.get(self.split) if isinstance(numbers, dict) else None
+        if not isinstance(problems, dict) or not isinstance(listed, list):
             raise ConfigError(f"{self.path}: pid_splits.json has no list {self.split!r}")
-        for number in numbers[self.split]:
-            problem = problems.get(number, {})
-            yield PlacedRow(f"problems.json, {number}", {**problem, "id": number})
+        for number in map(str, listed):
+            row = object_row(problems.get(number), id=number)
+            yield PlacedRow(f"problems.json, {number}", row)
 
     def _parquet_rows(self) -> Iterator[PlacedRow]:
         split = None if self.path.is_file() else self.split

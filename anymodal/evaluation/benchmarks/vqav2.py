@@ -42,11 +42,11 @@ class VqaV2(Benchmark):
         questions = _list_in(read_json(path), "questions", path)
         annotations_path = self.file(f"v2_{name}_annotations.json")
         annotations = {
-            each.get("question_id"): each
+            str(each.get("question_id")): each
             for each in _list_in(read_json(annotations_path), "annotations", annotations_path)
         }
         for number, question in enumerate(questions):
-            answers = annotations.get(question.get("question_id"), {})
+            answers = annotations.get(str(question.get("question_id")), {})
             yield PlacedRow(f"{path.name}, question {number}", {**answers, **question})
 
     def samples_of(self, row: BenchmarkRow) -> list[EvaluationSample]:

@@ -286,6 +286,47 @@ def test_a_circular_question_with_a_broken_row_is_left_out(tmp_path: Path) -> No
     assert results["sizes"]["mmbench"]["accuracy"] == 1 and len(results["broken"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "write", "file", "place"),
+    [
+        ("scienceqa", files.write_scienceqa, "problems.json", ("11",)),
+        ("nocaps", files.write_nocaps, "nocaps_val_4500_captions.json", ("images", 0)),
+        ("nocaps", files.write_nocaps, "nocaps_val_4500_captions.json", ("annotations", 0)),
+        ("nocaps", files.write_nocaps, "nocaps_val_4500_captions.json", ("images", 0, "id")),
+        ("imgedit", files.write_imgedit, "basic_edit.json", ("1082",)),
+        (
+            "vqav2",
+            files.write_vqav2,
+            "v2_mscoco_val2014_annotations.json",
+            ("annotations", 1, "answers", 0),
+        ),
+        (
+            "vqav2",
+            files.write_vqav2,
+            "v2_OpenEnded_mscoco_val2014_questions.json",
+            ("questions", 1, "question_id"),
+        ),
+    ],
+)
+def test_a_row_of_another_kind_stands_aside(
+    name: str,
+    write: Callable[[Path], Path],
+    file: str,
+    place: tuple[str | int, ...],
+    tmp_path: Path,
+) -> None:
+    folder = write(tmp_path / "files")
+    value = json.loads((folder / file).read_text())
+    inner = value
+    for key in place[:-1]:
+        inner = inner[key]
+    for wrong in (None, 7, "x", [], {}):
+        inner[place[-1]] = wrong
+        files.write_json(folder / file, value)
+        _, broken = benchmark_class(name)(BenchmarkSource(folder, tmp_path / "unpacked")).read()
+        assert len(broken) >= 2, wrong  # each of these files has one broken row by itself
+
+
 def test_a_prompt_of_one_s_own_stands_around_the_benchmark_s(tmp_path: Path) -> None:
     folder = files.write_pope(tmp_path)
     sample = read("pope", folder, tmp_path, prompt="{prompt} One word.")[0]
