@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _NULL = {"type": "null"}
 _VALUES = ("default", "enum", "const", "examples")  # keys of schemas that hold no schema
+_NO_NUMBER = "Input should be a number, not true or false"
 
 
 class FunctionArguments:
@@ -52,9 +53,8 @@ class FunctionArguments:
         self.schema: dict[str, Any] = _plain(schema, schema.get("$defs", {}))
 
     def read(self, arguments: Mapping[str, Any], media: Sequence[Media]) -> dict[str, Any]:
-        """JSON values as values of the hints; what is meant is taken, such as "3" for a number.
-
-        Classes read their own fields as pydantic does.
+        """JSON values as values of the hints; what is meant is taken, such as "3" for a number, but
+        no `true` for 1. Classes read their own fields as pydantic does else.
 
         Args:
             arguments: by name.
@@ -66,12 +66,18 @@ class FunctionArguments:
         from pydantic import ValidationError
 
         check_argument_names(arguments, self.schema)
+        misfits = {place: [_NO_NUMBER] for place in _booleans_for_numbers(arguments, self.schema)}
+        values = dict[str, Any]()
         try:
-            return self._adapter.validate_json(json.dumps(arguments), context=media)
+            values = self._adapter.validate_json(json.dumps(arguments), context=media)
         except ValidationError as error:
-            raise ToolError(f"refused: {_misfits(error, arguments)[:1000]}") from error
+            misfits = {**_misfits(error, arguments), **misfits}
         except Exception as error:  # of a class that checks its own values
             raise ToolError(f"refused: {type(error).__name__}: {str(error)[:500]}") from error
+        if misfits:
+            text = "; ".join(f"{place}: {' or '.join(said)}" for place, said in misfits.items())
+            raise ToolError(f"refused: {text[:1000]}")
+        return values
 
 
 def among(hint: Any, choices: Sequence[Any]) -> Any:
@@ -91,15 +97,13 @@ def among(hint: Any, choices: Sequence[Any]) -> Any:
 
 
 def _numbered(hint: Any) -> Any:
-    """A hint with numbers of media where it has classes of media, and numbers that are no Boolean.
+    """A hint with numbers of media where it has classes of media.
 
     What is read but once, at its use, is a list, so that a misfit in it is told before the call.
     """
     if _is_medium(hint):
         return _medium((hint,))
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
-    if (parts[0] if origin is Annotated else hint) in (int, float):
-        return _number(hint)
     origin = list if origin is Iterable else origin
     if origin is Literal and any(isinstance(each, Enum) for each in parts):
         raise ValueError("JSON has no members of an Enum; take the Enum, or a Literal of texts")
@@ -108,18 +112,6 @@ def _numbered(hint: Any) -> Any:
         others = tuple(_numbered(each) for each in parts if each not in kinds)
         return typing.Union[((_medium(kinds),) if kinds else ()) + others]  # noqa: UP007
     return origin[tuple(map(_numbered, parts))] if origin and parts else hint
-
-
-def _number(hint: Any) -> Any:
-    """A hint of a number that takes no `true` for 1."""
-    from pydantic import BeforeValidator
-
-    def check(value: object) -> object:
-        if isinstance(value, bool):
-            raise ValueError("Input should be a number, not true or false")
-        return value
-
-    return Annotated[hint, BeforeValidator(check)]  # the last, or pydantic loses what bounds it
 
 
 def _is_medium(hint: Any) -> bool:
@@ -139,7 +131,7 @@ def _medium(kinds: tuple[type[Media], ...]) -> Any:
         return medium
 
     said = "the number of a medium in the conversation, from 1"
-    return _number(Annotated[int, AfterValidator(pick), Field(description=said)])
+    return Annotated[int, AfterValidator(pick), Field(description=said)]
 
 
 def _plain(schema: Any, shared: Mapping[str, Any]) -> Any:
@@ -165,7 +157,32 @@ def _plain(schema: Any, shared: Mapping[str, Any]) -> Any:
     return plain
 
 
-def _misfits(error: ValidationError, arguments: Mapping[str, Any]) -> str:
+def _booleans_for_numbers(value: object, schema: Any, place: str = "") -> list[str]:
+    """The places with true or false where the schema has a number, as `_misfits` has them."""
+    if not isinstance(schema, Mapping):
+        return []
+    options = schema.get("anyOf") or schema.get("oneOf") or [schema]
+    if isinstance(value, bool):
+        kinds = {option.get("type", "boolean") for option in options}
+        is_number = "boolean" not in kinds and kinds & {"integer", "number"}
+        return [f"{place}={json.dumps(value)}"] if is_number else []
+    if len(options) > 1:
+        each = [_booleans_for_numbers(value, option, place) for option in options]
+        return min(each, key=len)  # one that takes it will do
+    if isinstance(value, dict):
+        own, others = schema.get("properties", {}), schema.get("additionalProperties")
+        inner = [(f"{place}.{key}" if place else key, item, own.get(key, others))
+                 for key, item in value.items()]  # fmt: skip
+    elif isinstance(value, list):
+        first, others = schema.get("prefixItems", []), schema.get("items")
+        schemas = [*first, *[others] * len(value)]
+        inner = [(f"{place}[{n}]", item, schemas[n]) for n, item in enumerate(value)]
+    else:
+        return []
+    return [wrong for at, item, kind in inner for wrong in _booleans_for_numbers(item, kind, at)]
+
+
+def _misfits(error: ValidationError, arguments: Mapping[str, Any]) -> dict[str, list[str]]:
     """The misfits of a call by their places, those of a union's options together."""
     told: dict[str, list[str]] = {}
     for each in error.errors(include_url=False):
@@ -181,4 +198,4 @@ def _misfits(error: ValidationError, arguments: Mapping[str, Any]) -> str:
         if not is_missing:
             place += f"={json.dumps(each['input'], default=str)[:100]}"
         told.setdefault(place, []).append(each["msg"].removeprefix("Value error, "))
-    return "; ".join(f"{place}: {' or '.join(said)}" for place, said in told.items())
+    return told

@@ -54,6 +54,13 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
         help="the data's column by the key that is read; may be given several times",
     )
     add("--ignore", action="append", default=[], metavar="COLUMN", help="leave a column out")
+    add(
+        "--text",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="a column of CSV whose cells are texts, also where they look like lists",
+    )
     add("--remote", action="store_true", help="PATH may be URLs")
     add("--index-dir", type=Path, metavar="DIR", help="for indices (default: beside the data)")
     add_limits(parser)
@@ -76,6 +83,7 @@ def _open(args: argparse.Namespace) -> RowSamples[Sample]:
         "limits": limits_of(args),
         "columns": columns,
         "ignore": args.ignore,
+        "texts": args.text,
         "split": args.split,
         "remote": args.remote,
         "index_dir": args.index_dir,
@@ -172,7 +180,7 @@ def _validate(args: argparse.Namespace) -> int:
 
     if args.workers < 0:
         raise ValueError(f"--workers {args.workers} is no number of processes; give 0 or more")
-    settings = repr((args.column, args.ignore, args.limit, args.folder))
+    settings = repr((args.column, args.ignore, args.text, args.limit, args.folder))
     problems = check_rows(source, args.report, args.workers, settings)
     for name, reason in source.rows.broken:
         print(printable(f"{name} stands aside: {reason}", None))

@@ -45,11 +45,18 @@ def check_argument(value: object, hint: object, label: str) -> None:
     containers = [option for option in _options(hint) if _holds(option, value)]
     if len(containers) != 1:
         return  # nothing, or one of several kinds
-    inner = typing.get_args(containers[0])[-1]
+    inner = typing.get_args(containers[0])
     assert isinstance(value, list | Mapping), "something holds what is inside"
-    for key, item in enumerate(value) if isinstance(value, list) else value.items():
+    if typing.get_origin(containers[0]) is tuple and inner[-1] is not Ellipsis:
+        if len(value) != len(inner):
+            raise ConfigError(f"{label} must have {len(inner)} items, not {shorten(value)}")
+        hints = inner
+    else:
+        hints = (inner[0] if inner[-1] is Ellipsis else inner[-1],) * len(value)
+    items = enumerate(value) if isinstance(value, list) else value.items()
+    for (key, item), hint_of_item in zip(items, hints, strict=True):
         place = f"{label}[{key}]" if isinstance(value, list) else f"{label}.{key}"
-        check_argument(item, inner, place)
+        check_argument(item, hint_of_item, place)
 
 
 def _holds(option: object, value: object) -> bool:
@@ -78,7 +85,7 @@ def _fits(value: object, option: object) -> bool:
         return True
     origin: object = typing.get_origin(option) or option
     if origin is typing.Literal:
-        return value in typing.get_args(option)
+        return any(type(each) is type(value) and each == value for each in typing.get_args(option))
     if isinstance(value, Mapping) and ("_target_" in value or "_part_" in value):
         return True
     if not inspect.isclass(origin) or origin is object:
@@ -93,7 +100,7 @@ def _fits(value: object, option: object) -> bool:
 
 _UNIONS = (typing.Union, types.UnionType)
 _PLAIN = {int: "int", float: "float", str: "str", bool: "bool", type(None): "null", Path: "a path"}
-_LISTS = (list, Sequence, Iterable)
+_LISTS = (list, Sequence, Iterable, tuple)
 _MAPPINGS = (dict, Mapping)
 _ALIKE = {(int, float), (str, Path)}
 

@@ -220,7 +220,7 @@ def _cut(medium: Media, start: object, seconds: object) -> Media:
     if start is None and seconds is None:
         return medium
     for name, value in zip(_TIMES, (start, seconds), strict=True):
-        if not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"{name} is {value!r}; a part of a medium has start and seconds")
     assert isinstance(start, int | float) and isinstance(seconds, int | float), "it was checked"
     return medium.cut(start, seconds)

@@ -42,6 +42,7 @@ class RowSamples(Source[SampleT_co]):
         limits: what is too much of a file, by the names of `Limits`.
         columns: the data's column by the key that is read, as `{caption: text}`.
         ignore: columns that are left out.
+        texts: columns of CSV whose cells are texts, also where they look like lists or objects.
         labels: names of classes, in order or by what stands in the rows; by default those that the
             container tells.
         split: the one to read, where names of files or folders tell several.
@@ -67,12 +68,15 @@ class RowSamples(Source[SampleT_co]):
         limits: Limits | Mapping[str, Any] | None = None,
         columns: Mapping[str, str] | None = None,
         ignore: Sequence[str] = (),
+        texts: Sequence[str] = (),
         labels: Sequence[str] | Mapping[str, str] | None = None,
         split: str | None = None,
         remote: bool = False,
         index_dir: str | Path | None = None,
     ) -> None:
         self.rows = open_rows(path, folder, split=split, remote=remote, index_dir=index_dir)
+        if texts:
+            self.rows.keep_texts(texts)
         self.folder = self.rows.folder
         self._columns = ColumnMapping(columns or {}, ignore)
         column = self._columns.names.get(_LABEL, _LABEL)

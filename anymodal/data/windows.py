@@ -78,7 +78,7 @@ def _number(row: Mapping[str, Any], key: str) -> float:
         value = float(row[key])
     except (KeyError, TypeError, ValueError):
         value = math.nan
-    if not math.isfinite(value):
+    if not math.isfinite(value) or isinstance(row[key], bool):
         raise ValueError(f"{key} of an interval is {row.get(key)!r}; give a number")
     return value
 

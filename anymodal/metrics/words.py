@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import re
 
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
+_WORD = re.compile(r"(?:(?<![\w)])-(?=\d))?\w+(?:['’]\w+)*(?:[+#]+(?!\w))?")
 
 
 def words(text: str) -> list[str]:
     """The words of a text in lower case: runs of letters and digits, with apostrophes inside.
 
+    A minus before a number and the signs of "C++" and "C#" are part of a word, by which names are
+    told apart.
+
     Simpler than the Penn Treebank tokeniser that COCO's captions are scored with, which needs Java
     and parts "don't" in two; a script without spaces gives one word a run.
     """
     # Typographic and plain apostrophes make the same word.
-    return _WORD.findall(text.lower().replace("’", "'"))
+    return _WORD.findall(text.lower().replace("’", "'").replace("−", "-"))
 
 
 def plain(text: str) -> str:

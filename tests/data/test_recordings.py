@@ -96,6 +96,7 @@ def test_a_window_of_the_majority_has_it(
         ({"start": 0, "end": 1, "seconds": 1}, "either end or seconds"),
         ({"start": "x", "end": 1}, "start of an interval is 'x'"),
         ({"start": 0, "end": float("nan")}, "end of an interval is nan"),
+        ({"start": 0, "end": True}, "end of an interval is True"),
     ],
 )
 def test_other_intervals_are_refused(row: dict[str, Any], says: str) -> None:

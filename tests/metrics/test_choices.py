@@ -10,6 +10,7 @@ from anymodal.metrics import (
 )
 from anymodal.metrics.choices import choices_in
 from anymodal.metrics.intervals import wilson
+from anymodal.metrics.words import words
 from tests.support.samples import figures, reply_of, sample
 
 
@@ -25,6 +26,16 @@ from tests.support.samples import figures, reply_of, sample
 )
 def test_named_choices(text: str, found: set[str]) -> None:
     assert choices_in(text, ["cat", "black cat", "dog"]) == found
+
+
+def test_signs_that_are_part_of_a_name_tell_choices_apart() -> None:
+    names = ["C", "C++", "C#", "-1", "1"]
+    for name in names:
+        assert choices_in(f"It is {name}, I'd say.", names) == {name}
+    assert choices_in("It is −1.", names) == {"-1"}
+    assert words("A+B, 3-5 and x=1+1; no#1") == [
+        "a", "b", "3", "5", "and", "x", "1", "1", "no", "1",
+    ]  # fmt: skip
 
 
 def test_accuracy_counts_one_right_choice_alone() -> None:

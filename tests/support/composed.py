@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -278,6 +278,9 @@ class Explodes:
         parts: list[Any] | None = None,
         module: nn.Module | None = None,
         options: dict[str, float] | None = None,
+        way: Literal[0, 1, 2] = 0,
+        pair: tuple[int, int] = (1, 1),
+        several: tuple[float, ...] = (),
     ) -> None:
         raise AssertionError("this was built")
 

@@ -78,6 +78,13 @@ def test_one_thing_has_one_label() -> None:
             assert "an a" not in str(row["text"])
 
 
+def test_signs_of_a_name_are_part_of_it() -> None:
+    labels = [("C", "C++"), ("c",), ("C#", "-1"), ("1",)]
+    media = [LabelledMedium(f"{n}.png", "image", each) for n, each in enumerate(labels)]
+    questions = ObjectQuestions(media, QuestionPlan())
+    assert questions.counts == {"C": 2, "C++": 1, "C#": 1, "-1": 1, "1": 1}
+
+
 def test_objects_with_their_categories_are_labels() -> None:
     row = {"image": "a.png", "objects": {"bbox": [[0, 0, 1, 1]] * 2, "category": ["cat", "dog"]}}
     assert labelled_medium(row, None).labels == ("cat", "dog")

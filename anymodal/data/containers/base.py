@@ -76,6 +76,16 @@ class RowSource(Source[Row]):
     def size(self, index: int) -> int:
         """Bytes of a row, or 0 where they aren't known without reading it."""
 
+    def keep_texts(self, columns: Sequence[str]) -> None:
+        """Read columns as the texts that stand in the file, though they look like lists or objects.
+
+        Raises:
+            ValueError: if there is no such column, or the container itself tells texts from lists.
+        """
+        raise ValueError(
+            f"texts is for columns of CSV and TSV; {self.container} tells a text from a list itself"
+        )
+
     @property
     @abstractmethod
     def files(self) -> list[str]:
@@ -127,6 +137,10 @@ class ChainedRows(RowSource):
     def size(self, index: int) -> int:
         part, inner = self._locate(index)
         return part.size(inner)
+
+    def keep_texts(self, columns: Sequence[str]) -> None:
+        for part in self.parts:
+            part.keep_texts(columns)
 
     def stamp(self, index: int) -> Hashable:
         part, inner = self._locate(range(len(self))[index])

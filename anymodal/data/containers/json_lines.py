@@ -91,6 +91,20 @@ def _without_blank(
     return spans
 
 
+def begins_over_lines(file: DataFile) -> bool:
+    """Return True if a file begins with an object that goes over several lines."""
+    head = file.read(0, min(file.size, _PIECE)).removeprefix(_BOM).strip()
+    text = head.decode("utf-8", "replace")
+    first, _, following = text.partition("\n")
+    if first.strip() == "{" and following:  # however long it is
+        return True
+    try:
+        value, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, dict) and "\n" in text[:end]
+
+
 def looks_like_lines(file: DataFile) -> bool:
     """Return True if the first of several lines is an object, whatever the file's suffix."""
     head = file.read(0, min(file.size, _PIECE)).removeprefix(_BOM)

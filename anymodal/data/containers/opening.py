@@ -15,7 +15,7 @@ from anymodal.data.containers.files import HUB, DataFile, check_url, is_url
 from anymodal.data.containers.folders import TABLES, content_of, of_split, suffix_of
 from anymodal.data.containers.hub import fetch_data_set
 from anymodal.data.containers.json_array import JsonArray
-from anymodal.data.containers.json_lines import JsonLines, looks_like_lines
+from anymodal.data.containers.json_lines import JsonLines, begins_over_lines, looks_like_lines
 from anymodal.data.containers.media_folder import MediaFolder
 from anymodal.data.containers.shards import TarRows
 from anymodal.data.containers.split_rows import SplitRows
@@ -154,6 +154,11 @@ def _open_json(file: DataFile, folder: Path, index_dir: str | Path | None, kind:
         raise ValueError(
             f"{printable(file.path)} is of no known container; give one of {', '.join(TABLES)}, "
             "or a folder"
+        )
+    if sign == b"{" and begins_over_lines(plain):
+        raise ValueError(
+            f"{printable(file.path)} begins with an object over several lines; write each object "
+            "on a line of its own, as `jq -c . FILE` does, or a list of them"
         )
     has_lines = sign != b"[" if kind == "JSON Lines" else looks_like_lines(plain)
     cls = JsonLines if has_lines else JsonArray

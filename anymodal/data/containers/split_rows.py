@@ -85,6 +85,9 @@ class SplitRows(RowSource):
     def size(self, index: int) -> int:
         return self.rows.size(int(self._numbers[index]))
 
+    def keep_texts(self, columns: Sequence[str]) -> None:
+        self.rows.keep_texts(columns)
+
     def stamp(self, index: int) -> Hashable:
         return self.rows.stamp(int(self._numbers[range(len(self))[index]]))
 

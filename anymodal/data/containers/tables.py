@@ -9,7 +9,7 @@ import json
 import re
 import tokenize
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import islice
@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
 
+from anymodal.config import nearest
 from anymodal.config.printable import printable
 from anymodal.data.containers.base import Row
 from anymodal.data.containers.copies import in_utf8, plain_name, unpacked
@@ -87,15 +88,12 @@ class CsvRows(SpanRows):
     many tabs as the header, none does, and a quote may be part of a value, as in Common Voice's
     tables. Tabs separate the values of a `.tsv`; in others the sign that the header has most of
     `,`, `;`, tab and `|`, or that a line `sep=;` before it tells. All values are texts, but a value
-    that is a list or an object, as JSON or Python writes it, is read as such. Blank lines are no
-    rows.
-
-    Attributes:
-        reads_lists: whether values that are lists or objects are read as such, not as texts.
+    that is a list or an object, as JSON or Python writes it, is read as such, but for columns that
+    are to stay texts (`keep_texts`). Blank lines are no rows.
     """
 
     container = "CSV"
-    reads_lists = True
+    _texts: frozenset[str] = frozenset()
 
     header: list[str]
     dialect: Dialect
@@ -131,8 +129,19 @@ class CsvRows(SpanRows):
                 f"{self.place(index)} has {len(values)} values for {len(self.header)} columns; "
                 f"quote values that hold {self.dialect.separator!r} or line ends"
             )
-        cells: Iterable[object] = map(cell_value, values) if self.reads_lists else values
-        return dict(zip(self.header, cells, strict=True))
+        return {
+            name: value if name in self._texts else cell_value(value)
+            for name, value in zip(self.header, values, strict=True)
+        }
+
+    def keep_texts(self, columns: Sequence[str]) -> None:
+        for column in columns:
+            if column not in self.header:
+                raise ValueError(
+                    f"texts names the column {column!r}, which {self.source.path} doesn't have"
+                    f"{nearest(column, self.header)}"
+                )
+        self._texts = frozenset(columns)
 
     @cached_property
     def _has_plain_lines(self) -> bool:

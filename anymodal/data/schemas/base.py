@@ -80,7 +80,7 @@ def text_of(value: object, name: str) -> str:
     is_text = isinstance(value, str | int | float) and not isinstance(value, bool)
     # NaN is what tables have where nothing was.
     if not is_text or (isinstance(value, float) and not math.isfinite(value)):
-        hint = ", which JSON Lines keeps where a cell of CSV is read as a list or an object"
+        hint = ", or list a column of CSV in texts, which keeps cells that look like this as texts"
         hint = hint if isinstance(value, list | dict) else ", if an empty one"
         raise ValueError(f"{name} is {value!r}; give a text{hint}")
     return str(value)

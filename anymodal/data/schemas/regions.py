@@ -84,7 +84,8 @@ def _place(places: object, number: int) -> int:
 def _box(box: object, unit: object, size_of: SizeOf, place: int) -> str:
     if not isinstance(box, list) or len(box) not in (2, 4):
         raise ValueError(f"a bbox is {box!r}, not a point of two numbers or a box of four")
-    if not all(isinstance(value, int | float) and value == value for value in box):
+    numbers = [value for value in box if isinstance(value, int | float) and value == value]
+    if len(numbers) < len(box) or any(isinstance(value, bool) for value in box):
         raise ValueError(f"a bbox is {box!r}; its coordinates are numbers")
     if unit == "real":
         scales = [float(side) for side in size_of(place)]
@@ -95,5 +96,5 @@ def _box(box: object, unit: object, size_of: SizeOf, place: int) -> str:
     shares = [value / scales[number % 2] for number, value in enumerate(box)]
     if any(not -0.005 <= share <= 1.005 for share in shares):
         raise ValueError(f"the bbox {box!r} leads out of the medium; is bbox_type {unit!r} right?")
-    numbers = [min(SCALE, max(0, round(SCALE * share))) for share in shares]
-    return f"[{', '.join(map(str, numbers))}]"
+    places = [min(SCALE, max(0, round(SCALE * share))) for share in shares]
+    return f"[{', '.join(map(str, places))}]"

@@ -46,7 +46,7 @@ class MmBench(Benchmark):
         path = self.path if self.path.is_file() else self.file("MMBench_DEV_EN.tsv", "mmbench.tsv")
         self._rows = open_rows(path, index_dir=self.source.unpacked / "index")
         if isinstance(self._rows, CsvRows):
-            self._rows.reads_lists = False  # an option may be code, which is asked as it stands
+            self._rows.keep_texts(self._rows.header)  # an option may be code
         # A picture that several rows have stands in one of them, wherever in the table.
         self._numbers = dict[str, int]()
         for _, row in container_rows(self._rows):

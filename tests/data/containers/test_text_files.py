@@ -19,7 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from anymodal import cli
 from anymodal.data.containers import copies, json_array, json_lines, open_rows
+from anymodal.data.conversations import Conversations
 
 QUICK = settings(
     max_examples=60,
@@ -257,6 +259,33 @@ def test_lists_as_python_writes_them(tmp_path: Path, cell: str, value: object) -
     out = io.StringIO(newline="")
     csv.writer(out).writerows([("one", "two"), (cell, "x")])
     assert read(tmp_path / "a.csv", out.getvalue().encode()) == [{"one": value, "two": "x"}]
+
+
+def test_columns_of_csv_stay_texts_where_that_is_wanted(tmp_path: Path) -> None:
+    """A reply may be code or JSON."""
+    path = tmp_path / "a.csv"
+    path.write_text('instruction,output\nList primes,"[2, 3]"\nSay {},"{""a"": 1}"\n')
+    with pytest.raises(ValueError, match="line 2: output is .*list a column of CSV in texts"):
+        Conversations(path)[0]
+    data = Conversations(path, texts=["output", "instruction"])
+    assert [talk[1].text for talk in (data[0], data[1])] == ["[2, 3]", '{"a": 1}']
+    assert len(Conversations([path, path], texts=["output"])[3][1].text) == len('{"a": 1}')
+    with pytest.raises(ValueError, match="texts names the column 'out', .*did you mean 'output'"):
+        Conversations(path, texts=["out"])
+    lines = tmp_path / "a.jsonl"
+    lines.write_text('{"instruction": "a", "output": "[2]"}\n')
+    with pytest.raises(ValueError, match="JSON Lines tells a text from a list itself"):
+        Conversations(lines, texts=["output"])
+    assert cli.main(["data", "inspect", str(path), "--text", "output"]) == 0
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.txt"])
+@pytest.mark.parametrize("text", ['{\n "a": 1\n}\n{\n "a": 2\n}', '{"a": [1,\n 2]}\n{"a": 1}'])
+def test_objects_over_several_lines_are_refused_as_such(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    with pytest.raises(ValueError, match="object over several lines; write each object on a line"):
+        read(tmp_path / name, text.encode())
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json"])

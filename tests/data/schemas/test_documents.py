@@ -124,6 +124,7 @@ def test_a_part_of_a_file(folder: Path) -> None:
         ({"start": 0.75}, "a part from 0.75 s on that lasts 0.5 s isn't in Audio"),
         ({"start": -1}, "isn't in Audio"),
         ({"seconds": 0}, "isn't in Audio"),
+        ({"seconds": True}, "seconds is True; a part of a medium has start and seconds"),
         ({"seconds": None}, "seconds is None; a part of a medium has start and seconds"),
     ):
         with pytest.raises(ValueError, match=says):

@@ -169,6 +169,7 @@ def test_regions_are_written_into_the_texts(folder: Path) -> None:
         ({"bbox": [[0, 2, 80, 4], [4, 4]]}, "leads out of the medium"),
         ({"bbox": [[0, 2, 8], [4, 4]]}, "not a point of two numbers or a box of four"),
         ({"bbox": [[0, "a"], [4, 4]]}, "its coordinates are numbers"),
+        ({"bbox": [[0, True], [4, 4]]}, "its coordinates are numbers"),
         ({"image_id": [2, 0]}, "is of medium 2, and 2 are shown"),
         ({"bbox_type": "norm"}, "bbox_type is 'norm'; known are real, norm1, norm1000"),
         ({"color": 1}, "objects with the key 'color'"),
