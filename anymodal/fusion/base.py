@@ -150,22 +150,36 @@ class Fusion(Recorded, nn.Module, ABC):
     @staticmethod
     def before(block: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
         """Let a block take changed hidden states (B, T, D)."""
-
-        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-            if args:
-                return (change(args[0]), *args[1:]), kwargs
-            return args, {**kwargs, "hidden_states": change(kwargs["hidden_states"])}
-
-        block.register_forward_pre_hook(hook, with_kwargs=True)
+        block.register_forward_pre_hook(_Before(change), with_kwargs=True)
 
     @staticmethod
     def after(module: nn.Module, change: Callable[[Tensor, Tensor], Tensor]) -> None:
         """Let a module give a changed result: of its input and its result, a tensor each."""
+        module.register_forward_hook(_After(change), with_kwargs=True)
 
-        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
-            value = args[0] if args else kwargs["hidden_states"]
-            if isinstance(result, tuple):
-                return (change(value, result[0]), *result[1:])
-            return change(value, result)
 
-        module.register_forward_hook(hook, with_kwargs=True)
+# Hooks are objects, not functions: a copy of a model copies them too, so that they call the modules
+# of the copy's fusion, with its weights and its passes.
+
+
+class _Before:
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        self.change = change
+
+    def __call__(self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if args:
+            return (self.change(args[0]), *args[1:]), kwargs
+        return args, {**kwargs, "hidden_states": self.change(kwargs["hidden_states"])}
+
+
+class _After:
+    def __init__(self, change: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.change = change
+
+    def __call__(
+        self, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> Any:
+        value = args[0] if args else kwargs["hidden_states"]
+        if isinstance(result, tuple):
+            return (self.change(value, result[0]), *result[1:])
+        return self.change(value, result)

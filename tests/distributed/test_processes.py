@@ -78,8 +78,9 @@ def uneven_talks() -> list[list[Message]]:
 
 def uneven_words() -> list[list[Message]]:
     """To one process what is said of pictures and readings, to the other a few words."""
-    talks = [[talk[0], Message("assistant", "Here it is, a ball.")] for talk in composed.talks(4)]
-    return dealt(talks, [tiny._turn("hello"), *composed.plain_conversations()[:3]])
+    return dealt(
+        composed.replies_to_media(), [tiny._turn("hello"), *composed.plain_conversations()[:3]]
+    )
 
 
 def uneven_pairs() -> list[PreferenceSample]:

@@ -343,6 +343,25 @@ def test_it_trains_alone(kind: str, model: AnyModal) -> None:
             assert weight.grad is None, name
 
 
+@torch.no_grad()
+def test_a_copy_of_a_model_is_one_of_its_own(kind: str, model: AnyModal) -> None:
+    """Its blocks call the copy's modules, with their weights and the copy's passes."""
+    twin = copy.deepcopy(model)
+    prompt = prompt_of(model, second())
+    before = feed(model, prompt, PrefixCache(model.language))
+    assert model.fusion is not None and twin.fusion is not None
+    perturb(model.fusion)
+    changed = feed(model, prompt, PrefixCache(model.language))
+    assert not torch.allclose(changed, before, atol=1e-3)
+    own = prompt_of(twin, second())
+    assert torch.equal(feed(twin, own, PrefixCache(twin.language)), before)
+    twin.fusion.load_state_dict(model.fusion.state_dict())
+    own = prompt_of(twin, second())
+    again = prompt_of(model, second())
+    hidden = feed(model, again, PrefixCache(model.language))
+    assert torch.equal(feed(twin, own, PrefixCache(twin.language)), hidden)
+
+
 def test_a_reference_model_reads_media(tokenizer: Any) -> None:
     model = compose("gated", tokenizer)
     dialogue = Dialogue(model)

@@ -120,6 +120,12 @@ def talks(count: int = 13) -> list[list[Message]]:
     return conversation_list
 
 
+def replies_to_media(count: int = 4) -> list[list[Message]]:
+    """A few words behind a picture and a reading each."""
+    said = Message("assistant", "Here it is, a ball.")
+    return [[question, said] for question, _ in talks(count)]
+
+
 def preferences(count: int = 6) -> list[PreferenceSample]:
     """Pairs of texts, of a text and a picture, and of two pictures, behind a medium."""
     pairs = []

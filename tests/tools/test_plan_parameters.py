@@ -24,6 +24,7 @@ from anymodal.training.building import build
 from anymodal.training.module import StageModule
 from anymodal.training.run import read_run
 from tests.support import huggingface_models, pipelines
+from tests.support.composed import model_config
 from tests.support.paths import ROOT
 from tests.support.plans import plan, sizes
 
@@ -52,6 +53,49 @@ def test_a_planned_model_has_the_parameters_of_the_real_one(tmp_path: Path) -> N
     )
     assert parts["encoders.image+audio+video+imu"].kind == "ImageBind"
     assert parts["language.rows"].parameters == planned.language.rows.numel()
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("GatedCrossAttention", {"every": 1, "num_latents": 3, "depth": 1}),
+        ("CrossLayers", {"every": 1}),
+        ("ExpertsWithCrossAttention", {"heads": 2, "width": 8}),
+        ("ModalityExperts", {}),
+        ("SparseUpcycling", {"experts": 3, "every": 1}),
+        ("MediaAdapterPrefix", {"length": 3, "width": 8, "depth": 1, "heads": 2}),
+    ],
+)
+def test_a_fusion_is_planned(kind: str, settings: dict[str, Any], tiny: Path) -> None:
+    """With what its modules leave in passes, of a stage and of answers."""
+    config = model_config(tiny.parent)
+    config["parts"] = {name: config["parts"][name] for name in ("binder", "words")}
+    config["modalities"] = {
+        name: {"encoder": config["modalities"][name]["encoder"]} for name in ("image", "imu")
+    }
+    plain = tiny.parent / "plain.yaml"
+    plain.write_text(yaml.safe_dump(config))
+    config["fusion"] = {"_target_": f"anymodal.fusion.{kind}", **settings}
+    fused = tiny.parent / "fused.yaml"
+    fused.write_text(yaml.safe_dump(config))
+    run = {
+        "output_dir": str(tiny.parent / "out"),
+        "model": {"_target_": "anymodal.AnyModal.compose", "config": str(fused)},
+        "data": {"_target_": "tests.support.composed.replies_to_media"},
+        "stage": {"trainable": ["fusion.*", "projection.*"], "losses": {"text": 1.0}},
+        "steps": 1,
+        "batch_size": 2,
+        "trusted_packages": ["tests"],
+    }
+    (tiny.parent / "run.yaml").write_text(yaml.safe_dump(run))
+    stage, answers, without = plan(tiny.parent / "run.yaml", fused, plain)
+    real = AnyModal.compose(fused)
+    count = sum(parameter.numel() for parameter in real.fusion.parameters())
+    for each in (stage, answers):
+        (part,) = (part for part in each.parts if part.name == "fusion")
+        assert part.parameters == part.trainable == count
+        assert not each.need.unknown, each.need.unknown
+    assert answers.need.peak > without.need.peak
 
 
 @pytest.mark.parametrize("family", huggingface_models.FAMILIES)

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from anymodal.core import ComposedModel
+from anymodal.fusion import Fusion
 from anymodal.training.objectives import Objective
 
 PURPOSES = ("weights", "cache", "gradients", "optimizer", "average", "activations")
@@ -102,6 +103,7 @@ def units(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
     is_own = type(module).__module__.startswith("anymodal.")
     inner = list(module.named_children())
     wraps = is_own and len(inner) == 1 and not list(module.parameters(recurse=False))
+    wraps = wraps and not isinstance(module, Fusion)  # with a part for each block
     if name and not wraps and not isinstance(module, nn.ModuleDict):
         yield name, module
         return
