@@ -52,7 +52,8 @@ class ChoosingDecoder(Decoder):
         scale: of the logits of the loss at first, one over the temperature, which is learned.
 
     Raises:
-        ValueError: the two are of different classes of media.
+        ValueError: the two are of different classes of media, or the index has other embeddings
+            than the encoder gives.
     """
 
     can_wait = False  # losses ask it for more than a note tells
@@ -69,6 +70,11 @@ class ChoosingDecoder(Decoder):
             raise ValueError(
                 f"the maker makes {maker.media.__name__} and the index holds "
                 f"{finder.media.__name__}; give both one class of media"
+            )
+        if finder.index_has_unit_length:
+            raise ValueError(
+                "the index was embedded with --unit, and visual_fc maps embeddings as the encoder "
+                "gives them, which have other lengths; embed the files again without it"
             )
         if width < 1 or not scale > 0:
             raise ValueError(f"width={width} and scale={scale}; give more than 0 of each")

@@ -114,6 +114,12 @@ class RetrievalDecoder(Decoder):
             index.encoders,
         )
 
+    @property
+    def index_has_unit_length(self) -> bool:
+        """Whether the index's embeddings were scaled to length 1 when they were written."""
+        settings: Any = self.index.encoders.get(self.media.kind)
+        return isinstance(settings, dict) and bool(settings.get("unit"))
+
     def prepare(self, media: Media) -> Tensor:
         """Turn a media item into what the encoder takes."""
         return self.encoder.prepare(media)

@@ -40,10 +40,10 @@ PART_VERSIONS: dict[str, PartVersion] = {
         1, "b784a775d816972e", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
-        1, "169f6ab621248fd5", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
+        1, "a617f536f551f6bd", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
     ),
     "anymodal.decoders.choosing": PartVersion(
-        1, "3f033b6645dd5457", ("anymodal.decoders.retrieval", "anymodal.types")
+        1, "7faeba436059ce3d", ("anymodal.decoders.retrieval", "anymodal.types")
     ),
     "anymodal.decoders.families": PartVersion(1, "8b4031c428106eac", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(

@@ -71,6 +71,19 @@ def asked(decoder: ChoosingDecoder, finds: list[bool], row: int) -> Conditioning
     return made._replace(pooled=torch.cat([found, logits], 1))
 
 
+def test_an_index_of_unit_length_is_refused(home: Path, tmp_path: Path) -> None:
+    """`visual_fc` has a bias, and would map its embeddings elsewhere than those it learns from."""
+    embed_files([home / "photos"], {"image": seen(home)}, tmp_path / "unit.npy", unit=True)
+    finder = RetrievalDecoder.from_pretrained(tmp_path / "unit.npy", encoder=seen(home))
+    photo = Image.load(home / "photos/1.png")
+    with torch.no_grad():
+        embeds = finder.encode(finder.prepare(photo)[None])
+    found = finder.sample(Conditioning(embeds[:, None], torch.ones(1, 1, dtype=torch.bool)))
+    assert found == [photo], "cosines alone know no length"
+    with pytest.raises(ValueError, match="with --unit"):
+        ChoosingDecoder(DiffusionDecoder(FAMILIES["stable_diffusion_1"].build()), finder)
+
+
 def test_each_medium_is_made_or_found(home: Path, decoder: ChoosingDecoder) -> None:
     photo = Image.load(home / "photos/2.png")
     conditioning = asked(decoder, [True, False, True], 2)

@@ -100,6 +100,36 @@ def test_images_are_edited(client: openai.OpenAI, model: AnyModal) -> None:
             client.images.edit(image=data, prompt="x", model="nano", size=size, extra_body=more)  # type: ignore[call-overload]
 
 
+def test_an_object_of_a_form_may_be_json(client: openai.OpenAI) -> None:
+    """The client leaves empty lists out of forms, so that `[]` for none is written so."""
+    bell = render_scene(BELL, "image", np.random.default_rng(0)).encode(".png")
+
+    def made(**body: Any) -> np.ndarray:
+        answer = client.images.edit(
+            model="nano",
+            image=("bell.png", bell, "image/png"),
+            prompt="make it green",
+            extra_body={**QUICK, "seed": 3, **body},
+        )
+        assert answer.data is not None
+        image = load(b64decode(answer.data[0].b64_json or ""))
+        assert isinstance(image, Image)
+        return image.pixels.astype(int)
+
+    plain, none = made(), made(references='{"image": []}')
+    assert np.abs(made(references={"image": 0}) - plain).max() <= 2 < np.abs(none - plain).max()
+    few = made(sampling='{"image": {"steps": 1}}')
+    assert np.abs(few - made(sampling={"image": {"steps": 1}})).max() <= 2
+    assert np.abs(few - plain).max() > 2
+    answer = client.images.edit(
+        model="nano", image=("bell.png", bell, "image/png"), prompt='{"draw": "it"}',
+        extra_body=QUICK,
+    )  # fmt: skip
+    assert answer.data
+    with pytest.raises(openai.BadRequestError, match="references"):
+        made(references="{image: []}")
+
+
 def test_only_what_a_mask_leaves_clear_is_made_anew(client: openai.OpenAI) -> None:
     shown = render_scene(Scene("ball", "red", "big", "still", "slow"), "image",
                          np.random.default_rng(0))  # fmt: skip

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from types import UnionType
+from typing import Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect
 
@@ -42,7 +44,8 @@ async def read_form(request: Request, schema: type[B], file_fields: Mapping[str,
 
     Args:
         request: whose body it is.
-        schema: of the fields; numbers and truth values may be texts, as in a form they are.
+        schema: of the fields; numbers and truth values may be texts, as in a form they are, and
+            objects JSON.
         file_fields: names of fields that are files, and how many each may have.
 
     Raises:
@@ -119,7 +122,16 @@ def _put(values: dict[str, Any], name: str, text: str, schema: type[BaseModel]) 
     if key in target:
         raise ApiError(400, f"the field {name[:80]!r} stands twice", param=name[:80])
     # The schema turns its own texts into numbers; of others the text is all that is known.
-    target[key] = text if not steps and base in schema.model_fields else _scalar(text)
+    is_own = not steps and base in schema.model_fields
+    target[key] = _own_value(text, schema.model_fields[base]) if is_own else _scalar(text)
+
+
+def _own_value(text: str, field: FieldInfo) -> object:
+    """The text of a schema's field, or the object that it is, where the field takes no texts."""
+    annotation = field.annotation
+    is_union = get_origin(annotation) in (Union, UnionType)
+    takes_texts = str in (get_args(annotation) if is_union else [annotation])
+    return text if takes_texts or not text.lstrip().startswith("{") else _scalar(text)
 
 
 def _nested(values: dict[str, Any], path: list[str], kind: type[Any]) -> Any:
