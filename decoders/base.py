@@ -194,7 +194,7 @@ class Decoder(Recorded, nn.Module, ABC):
             settings: of `sample`.
             named: roles that a caller gives references for.
         """
-        slots, is_masked = self.references, self.inpaints and MASK in named
+        slots, is_masked = self.references, MASK in named and self.inpaints
         started = is_masked or settings.get("strength") is not None
         if started and SOURCE not in [slot.role for slot in slots]:
             slots = (ReferenceSlot(SOURCE, self.media), *slots)

@@ -163,6 +163,11 @@ class DeferredDecoder(Decoder):
         """Whether guidance away from references may be between conditionings alone."""
         return self.open_decoder().takes_neither
 
+    @property
+    def inpaints(self) -> bool:  # type: ignore[override]
+        """Whether a part of a source, which a mask tells, can be made anew."""
+        return self.open_decoder().inpaints
+
     def __init__(self, note: DecoderNote, load: Callable[[], Decoder]) -> None:
         super().__init__()
         self.note, self.load = note, load

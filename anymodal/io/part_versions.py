@@ -37,7 +37,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "dcb7a9e663257337", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "b784a775d816972e", ("anymodal.decoders.families", "anymodal.types")
+        1, "2194a1e0aed58dd4", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "a617f536f551f6bd", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")

@@ -20,8 +20,10 @@ from anymodal.composition import SHIPPED, OpenOnFirstUse
 from anymodal.decoders.base import Decoder
 from anymodal.decoders.choosing import ChoosingDecoder
 from anymodal.decoders.deferred import DeferredDecoder, interface
+from anymodal.decoders.references import MASK, Reference
 from anymodal.decoders.retrieval import RetrievalDecoder
 from anymodal.io.checkpoint import CheckpointError, read_manifest
+from anymodal.media import Image
 from tests.support.paths import ROOT
 
 DRAW = "draw a small red ball"
@@ -57,6 +59,24 @@ def test_only_the_decoder_that_is_asked_is_opened_and_replies_are_the_same() -> 
     assert drawn[0].text == drawn[1].text
     pictures = [reply.media[0].pixels for reply in drawn]
     assert np.array_equal(*pictures)
+
+
+def test_a_decoder_on_disk_remakes_what_a_mask_tells() -> None:
+    deferred, whole = waiting("nano"), nano()
+    picture = whole.chat(DRAW, seed=3).media[0]
+    white = np.zeros_like(picture.pixels)
+    white[:, 32:] = 255
+    references = {"image": Reference(Image(white), MASK)}
+    conversation = ["draw a big green drum", picture]
+    made = [
+        model.chat(conversation, references=references, seed=3).media[0].pixels
+        for model in (deferred, whole)
+    ]
+    assert np.array_equal(*made)
+    properties = {name for name, each in vars(Decoder).items() if isinstance(each, bool)}
+    told = vars(deferred.decoders.get("audio")).keys() | vars(DeferredDecoder).keys()
+    # Of a decoder that isn't open media are new: those that find some don't wait.
+    assert properties - told == {"can_wait", "synthesizes"}
 
 
 def test_settings_are_checked_before_anything_is_opened() -> None:
