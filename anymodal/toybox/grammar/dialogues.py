@@ -74,11 +74,6 @@ def _productions() -> dict[str, tuple[float, _Production]]:
 
 
 _PRODUCTIONS = _productions()
-_PLAIN = 0.5
-"""The share of conversations of several turns in which people speak plainly."""
-_SEVERAL_TURNS = frozenset(
-    ("people:edit", "people:undo", "own", "compare", "combine", "long", "recall", "forgotten")
-)
 
 KINDS: dict[str, float] = {kind: weight for kind, (weight, _) in _PRODUCTIONS.items()}
 """Every kind of conversation, with its weight."""
@@ -119,8 +114,7 @@ def sample_dialogue(
     if kind not in _PRODUCTIONS:
         raise ValueError(f"no conversations of kind {kind!r}; choose one of {', '.join(KINDS)}")
     for _ in range(_TRIES):
-        plain = kind in _SEVERAL_TURNS and rng.random() < _PLAIN
-        dialogue = _PRODUCTIONS[kind][1](SceneSampler(Draw(rng, plain), unseen, slips))
+        dialogue = _PRODUCTIONS[kind][1](SceneSampler(Draw(rng), unseen, slips))
         if not _is_excluded(dialogue, unseen):
             return dialogue
     raise RuntimeError(f"no conversation of kind {kind!r} in {_TRIES} tries is one to train on")

@@ -28,8 +28,8 @@ from anymodal.toybox.grammar.phrases.synonyms import (
 from anymodal.toybox.grammar.rules import tidy
 from anymodal.toybox.grammar.words import Attributes, Draw, infinitive, participle
 
-_USUAL = {False: 0.6, True: 0.9}
-"""The share of words that are the usual ones, by whether people speak plainly."""
+_PLAIN = 0.6
+"""The share of words that are the usual ones."""
 _USUAL_NOUNS: dict[str, Words] = {name: (noun, name) for name, noun in NOUNS.items()}
 _WORDS: dict[str, tuple[dict[str, Words], dict[str, Words]]] = {
     "color": ({}, COLOR_SYNONYMS),
@@ -98,7 +98,7 @@ _BEHIND = (
 def spoken_value(draw: Draw, name: str, value: str) -> str:
     """One of the words for a value, its usual one mostly."""
     usual, others = _WORDS[name]
-    words = usual.get(value, (value,)) if draw.chance(_USUAL[draw.plain]) else others[value]
+    words = usual.get(value, (value,)) if draw.chance(_PLAIN) else others[value]
     return draw.choice(words)
 
 

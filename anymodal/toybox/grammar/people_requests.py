@@ -49,8 +49,6 @@ RULES = {
 
 def people_request(draw: Draw, modality: str, attributes: Attributes) -> str:
     """A request for a medium of a thing, in any of the ways that people ask."""
-    if draw.plain:
-        return RULES[modality].expand(draw, "plain", phrase_slots(draw, modality, attributes))
     choice = draw.rng.random()
     for limit, write in _FORMS:
         if choice < limit:

@@ -49,15 +49,14 @@ class SceneSampler(Draw):
     Args:
         draw: random draws.
         unseen: whether scenes are held out.
-        slips: whether users' messages have slips of the fingers and short forms; those of people
-            who speak plainly have none.
+        slips: whether users' messages have slips of the fingers and short forms.
     """
 
     __slots__ = ("slips", "unseen")
 
     def __init__(self, draw: Draw, unseen: bool, slips: bool = True) -> None:
-        super().__init__(draw.rng, draw.plain)
-        self.unseen, self.slips = unseen, slips and not draw.plain
+        super().__init__(draw.rng)
+        self.unseen, self.slips = unseen, slips
 
     def typed(self, text: str) -> str:
         """A message as fingers type it."""

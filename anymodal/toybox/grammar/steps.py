@@ -46,9 +46,7 @@ def add_generation(builder: DialogueBuilder, modality: str | None = None) -> boo
     scene = scenes.sample((modality,))
     names = scene.observable(modality)
     scene, stated = scenes.omit_defaults(scene, names, (modality,), (modality,))
-    request = people_request
-    if stated and not scenes.plain and scenes.chance(0.12):
-        request = negated_request
+    request = negated_request if scenes.chance(0.12) and stated else people_request
     builder.add_typed(request(scenes, modality, stated))
     builder.add_media_reply([scenes.media_item(scene, modality)])
     return True

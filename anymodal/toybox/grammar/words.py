@@ -35,17 +35,12 @@ _LONELY_I = re.compile(r"\bi\b")
 
 
 class Draw:
-    """The random draws that a grammar needs, over one NumPy generator.
+    """The random draws that a grammar needs, over one NumPy generator."""
 
-    Args:
-        rng: decides everything.
-        plain: whether people speak plainly: requests in few frames, words mostly the usual ones.
-    """
+    __slots__ = ("rng",)
 
-    __slots__ = ("plain", "rng")
-
-    def __init__(self, rng: np.random.Generator, plain: bool = False) -> None:
-        self.rng, self.plain = rng, plain
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
 
     def choice(self, options: Sequence[T]) -> T:
         """One of some options, uniformly."""

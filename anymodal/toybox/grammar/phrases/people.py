@@ -83,10 +83,6 @@ REQUEST: dict[str, Words] = {
         "4: {ask}", "{ask} {close}", "8: {special}", "2: {two}", "3: {wordy}", "3: {turned}", "9: {story}", "7: {statement}", "4: {exclaim}", "7: {casual}", "2: {quote}",
         "{hello} {cmd}", "{hello} {want}", "{hello} {ask}", "{hello} {open} {cmd}",
     ),
-    "plain": (
-        "5: {v} {x}", "2: {v} me {x}", "2: please {v} {x}", "2: can you {v} {x}?", "3: make a {n} of {x}",
-        "2: {X} {n}", "make me a {n} with {x}", "i want a {n} of {x}", "2: {v} {x} please", "now {v} {x}",
-    ),
     "cmd": (
         "5: {v} {x}", "2: {v} me {x}", "4: {get} [me|us|] {a} {n} {of} {x}", "2: {get} [me|us|] {x} as {a} {n}",
         "{get} [me|] {x}, [as a|a] {n}", "try to {v} {x}", "try {ving} {x}", "{v} {x} [in|as] {a} {n}",
