@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "checkpoint",
         type=Path,
         metavar="CHECKPOINT",
-        help="the file, as imagebind_huge.pth or model.gguf, or a folder of safetensors",
+        help="the file, as imagebind_huge.pth or model.gguf, or a folder of safetensors or of "
+        "pytorch_model*.bin",
     )
     add("folder", type=Path, metavar="FOLDER", help="where to; replaced as a whole")
     add(

@@ -40,7 +40,9 @@ class Fusion(Recorded, nn.Module, ABC):
     Attributes:
         takes_media: whether media reach the model by this alone, and take a single position that
             holds no soft token; else a projection's soft tokens stand in the rows as well.
-        reads_features: whether it reads media's features, and not their places alone.
+        reads_features: whether it reads media's features, and not their places alone. Its passes
+            have media of its modalities; media that the language model reads by itself only where
+            it has none and reads no features.
         packs: whether several sequences may share a row.
         merges: whether it computes the same with adapters as with their sum in the model's weights.
     """
