@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
@@ -86,13 +87,18 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 _UNWRITTEN = (OSError, SafetensorError, RuntimeError)
 """Errors of a full disk, in Python, in safetensors and in `torch.save`."""
+_NEARLY_FULL = 1 << 20
+"""Free bytes below which a disk is full: a block of what is written no longer fits."""
 
 
 def _unwritten(path: Path, error: Exception) -> OSError:
-    line = (str(error) or type(error).__name__).splitlines()[0]
-    reason = getattr(error, "strerror", None) or line
-    text = f"could not write {path}: {reason}; what was there before, if anything, is untouched"
     number = getattr(error, "errno", None)
+    # What writes weights says no more than that its file has another length.
+    if number is None and shutil.disk_usage(path.parent).free < _NEARLY_FULL:
+        number = errno.ENOSPC
+    line = (str(error) or type(error).__name__).splitlines()[0]
+    reason = getattr(error, "strerror", None) or (os.strerror(number) if number else line)
+    text = f"could not write {path}: {reason}; what was there before, if anything, is untouched"
     return OSError(number, text) if number else OSError(text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import tempfile
 import warnings
@@ -306,6 +307,11 @@ def fit_objective(
             trainer.fit(module, datamodule=batches, ckpt_path=resumable(last))
         except MisconfigurationException as error:  # such as a callback's, which needs loggers
             raise ConfigError(f"trainer: {error}") from error
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            text = f"{error.strerror}; make room on the disk of {run.output_dir}, and run it again"
+            raise OSError(error.errno, f"{text} to go on from its last checkpoint") from error
     for callback in average:
         callback.apply(module)
     for each in validation:

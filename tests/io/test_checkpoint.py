@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,22 @@ def test_a_full_disk_keeps_the_old_weights(tmp_path: Path) -> None:
         checkpoint.save_weights({"a": BIG}, path)
     assert torch.equal(checkpoint.load_weights(path)["a"], torch.ones(3))
     assert names(tmp_path) == {"model.safetensors"}
+
+
+def test_a_full_disk_is_called_so_whatever_torch_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write() -> None:
+        with small_disk(LIMIT), replacing(tmp_path / "a.pt") as temporary:
+            torch.save(BIG, temporary)
+
+    with pytest.raises(OSError, match="could not write .*untouched") as raised:
+        write()  # which has room enough, and may write no more
+    assert raised.value.errno != errno.ENOSPC
+    full = shutil.disk_usage(tmp_path)._replace(free=4096)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    with pytest.raises(OSError, match="No space left on device; what was there"):
+        write()
 
 
 def test_a_full_disk_keeps_the_old_folder(tmp_path: Path) -> None:

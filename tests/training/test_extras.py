@@ -142,6 +142,28 @@ def test_a_callback_may_end_a_run_for_good(
     assert "a callback ended it at step 2 of 9" in caplog.text
 
 
+class FullDisk(L.Callback):
+    """Has no room for what it writes at a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Any, *args: Any) -> None:
+        if trainer.global_step == self.step:
+            with open("/dev/full", "w") as file:
+                file.write("a line")
+
+
+def test_a_run_that_finds_the_disk_full_says_how_to_go_on(tmp_path: Path) -> None:
+    full = {"_target_": f"{HERE}.FullDisk", "step": 3}
+    path = write(tmp_path, trainer=CPU, callbacks=[full], save_every=2)
+    text = "No space left on device; make room on the disk of .*run, and run it again to go on"
+    with pytest.raises(OSError, match=text):
+        train(path)
+    assert last(tmp_path / "run")["global_step"] == 2
+    assert train(write(tmp_path, trainer=CPU, save_every=2)) is not None
+
+
 def test_a_model_is_trained_with_a_users_objects(tmp_path: Path) -> None:
     steps = Steps(str(tmp_path / "count"))
     logger = CSVLogger(tmp_path / "mine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import torch
 from anymodal.config import ConfigError
 from anymodal.io import checkpoint
 from anymodal.media import Image
+from anymodal.metrics import Metric
+from anymodal.metrics.samples import EvaluationSample
 from anymodal.training.run import fit, read_run, train, train_model
 from anymodal.training.validation.batches import HeldOutBatches
 from anymodal.training.validation.best import check_monitor
+from anymodal.types import Message
 from tests.support import composed
 from tests.support.composed import write_model
 from tests.support.runs import TOY, assert_same, last, read_log, stages, write
@@ -350,6 +354,48 @@ def test_a_run_validates_answers_among_choices(parts: Path, tmp_path: Path) -> N
     assert all(0 <= each <= 1 for each in read_log(out, "validation/balls/accuracy"))
     best = torch.load(out / "checkpoints" / "best.ckpt", weights_only=True)
     assert best["value"] == pytest.approx(min(losses), rel=1e-5)
+
+
+class NoNumber(Metric):
+    """A metric of somebody's own: NaN, or with `fails` an error at its end or at a reply."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.fails = fails
+
+    def _update(self, sample: EvaluationSample, reply: Message) -> bool:
+        if self.fails == "reply":
+            raise IndexError("no such word")
+        return True
+
+    def _compute(self) -> dict[str, float]:
+        return {"share": 1 / 0 if self.fails == "end" else math.nan}
+
+
+def test_a_metric_of_ones_own_that_fails_takes_no_other_with_it(
+    parts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = {"_target_": "tests.training.test_validation.NoNumber"}
+    bleu = {"_target_": "anymodal.metrics.Bleu", "n_gram": 1}
+    metrics = {"end": {**own, "fails": "end"}, "bleu": bleu, "reply": {**own, "fails": "reply"}}
+    fit(read_run(talk_run(parts, tmp_path, "run", samples=2, metrics=metrics)))
+    out = tmp_path / "run"
+    assert len(read_log(out, "validation/bleu")) == 3
+    assert read_log(out, "validation/failed") == [1.0, 2.0, 3.0]
+    text = "validation of metric 'end' at step 2 failed (ZeroDivisionError: division by zero)"
+    assert text in caplog.text and "leaves out sample 0: reply: no such word" in caplog.text
+    assert (out / "validation" / "step-00000002" / "index.html").is_file()
+
+
+def test_a_figure_that_is_no_number_is_told_and_patience_ends(
+    parts: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "anymodal")
+    metrics = {"own": {"_target_": "tests.training.test_validation.NoNumber"}}
+    decides = {"monitor": "own", "mode": "max", "patience": 2}
+    fit(read_run(talk_run(parts, tmp_path, "run", samples=1, metrics=metrics, **decides)))
+    assert "validation.monitor=own is nan at step 1, which is never the best" in caplog.text
+    assert "own was no finite number for 2 validations" in caplog.text
+    assert not (tmp_path / "run" / "checkpoints" / "best.ckpt").exists()
 
 
 def test_a_run_with_replies_is_the_same_as_one_without(parts: Path, tmp_path: Path) -> None:

@@ -71,6 +71,13 @@ class BestWeights:
         """Return True if the run's patience is at its end."""
         return self.settings.patience is not None and self.waiting >= self.settings.patience
 
+    def reason_to_stop(self) -> str:
+        """Why the run's patience is at its end."""
+        name, times = self.settings.monitor, f"for {self.waiting} validations"
+        if self.value is None:
+            return f"{name} was no finite number {times}"
+        return f"no better {name} than {self.value:.4g}, of step {self.step}, {times}"
+
     def take(self, figures: Mapping[str, float], step: int, model: nn.Module) -> None:
         """Compare a validation's figures, and write the weights if they are the best."""
         value = figures.get(self.settings.monitor)
@@ -82,6 +89,9 @@ class BestWeights:
                 names,
             )
             return
+        if not math.isfinite(value):
+            text = "validation.monitor=%s is %s at step %d, which is never the best"
+            _LOG.warning(text, self.settings.monitor, value, step)
         if not self._is_better(value):
             self.waiting += 1
             return

@@ -98,10 +98,7 @@ class Validation(L.Callback):
         if self.best.is_exhausted:
             trainer.should_stop = True
             if collectives.rank() == 0:
-                _LOG.info(
-                    "validation: no better %s than %.4g, of step %d, for %d validations",
-                    *(self.settings.monitor, self.best.value, self.best.step, self.best.waiting),
-                )
+                _LOG.info("validation: %s", self.best.reason_to_stop())
 
     def finish(self, module: L.LightningModule) -> None:
         """Give the module the best weights, where the run wants those."""
@@ -189,6 +186,8 @@ class Validation(L.Callback):
         with trainer.precision_plugin.forward_context():
             replies = questions.ask(model, str(self.objective.device))
         self._note_errors(SAMPLES_PLACE, replies.errors)
+        for name, failure in replies.failed.items():
+            self._note_failure(f"metric {name!r}", failure, step)
         if replies.shown:
             try:
                 self._show(replies, trainer)

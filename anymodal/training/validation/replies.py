@@ -29,11 +29,13 @@ class Replies:
         shown: some questions' samples, with their conversations and replies.
         figures: of the metrics.
         errors: of questions that couldn't be asked, or measured, by their place.
+        failed: metrics without figures, by name, and why.
     """
 
     shown: list[tuple[EvaluationSample, list[Message], Message]] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
+    failed: dict[str, Exception] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,11 @@ class Questions:
                 _measure(metrics, sample, reply, place, replies.errors)
                 if place in places:
                     replies.shown.append((sample, conversation, reply))
-        replies.figures = figures_of(metrics)
+        for name, metric in metrics.items():
+            try:
+                replies.figures |= figures_of(name, metric)
+            except Exception as error:  # a metric of a user's own may raise anything
+                replies.failed[name] = error
         return replies
 
     def _conversations(
@@ -117,19 +123,18 @@ def _measure(
     for name, metric in metrics.items():
         try:
             metric.update(sample, reply)
-        except (ValueError, OSError) as error:
+        except Exception as error:
             errors[place] = f"{name}: {error}"
 
 
-def figures_of(metrics: Metrics) -> dict[str, float]:
-    """The figures of all metrics: `NAME` where a metric gives one, `NAME/FIGURE` where several."""
-    figures: dict[str, float] = {}
-    for name, metric in metrics.items():
-        values = {key: float(v) for key, v in metric.compute().items() if key != "count"}
-        alone = len(values.keys() - {"missing"}) == 1
-        for key, value in values.items():
-            figures[name if alone and key != "missing" else f"{name}/{key}"] = value
-    return figures
+def figures_of(name: str, metric: Metric) -> dict[str, float]:
+    """The figures of a metric: `NAME` where it gives one, `NAME/FIGURE` where several."""
+    values = {key: float(v) for key, v in metric.compute().items() if key != "count"}
+    alone = len(values.keys() - {"missing"}) == 1
+    return {
+        name if alone and key != "missing" else f"{name}/{key}": value
+        for key, value in values.items()
+    }
 
 
 def replies_html(replies: Replies) -> list[str]:
