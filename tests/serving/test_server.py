@@ -81,7 +81,8 @@ WRONG: dict[str, tuple[Any, str, str | None]] = {
     "a modality of a setting": ({**HELLO, "frames": 9}, "'frames'", "frames"),
     "strength of nothing": ({**HELLO, "strength": 0.5}, "strength=0.5 is about a ref", "strength"),
     "strength without a source": (
-        message(image(GOOD), strength=0.5, references={"image": []}), "no image to be one",
+        message(image(GOOD), strength=0.5, references={"image": []}),
+        "no image or audio or video to be one",
         "strength"),
     "strength of an image": ({**HELLO, "sampling": {"image": {"strength": 0.5}}},
                              "sampling of 'image': strength=0.5 is about", "sampling"),
