@@ -256,8 +256,7 @@ def contrast(asked: Tensor, media: Tensor, scale: Tensor | float) -> Tensor:
 
 
 def _place(entry: FileEntry, folders: Sequence[Path]) -> Path:
-    """Where a file of an index lies: from the first folder where one of its size is, else from the
-    last.
+    """The path of an index's file: from the first folder where one of its size is, else the last.
 
     Times tell nothing, since copies have others.
     """

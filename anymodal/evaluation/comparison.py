@@ -89,9 +89,9 @@ class Comparison:
         return {each["id"]: each["choice"] for each in self._valid(self._lines())}
 
     def num_other_choices(self) -> int:
-        """How many choices in the folder are about other replies, or other sides, than these."""
-        read = [*_read_choices(self._lines())]
-        return len(read) - len([*self._valid(self._lines())])
+        """The number of choices in the folder that are about other replies, or other sides."""
+        lines = self._lines()
+        return len([*_read_choices(lines)]) - len([*self._valid(lines)])
 
     def _lines(self) -> list[str]:
         path = self.folder / CHOICES

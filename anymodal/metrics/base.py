@@ -94,7 +94,7 @@ class Metric(ABC):
         return {**figures, "count": self.count, **extra}
 
     def sizes(self) -> dict[str, int]:
-        """How many values a figure is over, by its name, where that isn't `count`."""
+        """Numbers of values that figures are over, by their names, where that isn't `count`."""
         return {}
 
     def tables(self) -> dict[str, MetricTable]:

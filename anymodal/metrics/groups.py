@@ -31,7 +31,7 @@ class GroupMeans:
         return {key: sum(values) / len(values) for key, values in self._named(name)}
 
     def sizes(self, name: str) -> dict[str, int]:
-        """How many values each of the figures is over."""
+        """The number of values that each of the figures is over."""
         return {key: len(values) for key, values in self._named(name)}
 
     def _named(self, name: str) -> Iterator[tuple[str, list[float]]]:
