@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from anymodal.language.tool_calls import ToolCallParser, ToolFormat
+from anymodal.language.template_messages import ToolDefinition
+from anymodal.language.tool_calls import ToolCallParser
+from anymodal.language.tool_formats import ToolFormat
 from anymodal.types import TextDelta, TokenLogprob, ToolCall, ToolCalled
 
 
@@ -15,15 +17,21 @@ class ReplyText:
         fmt: the form of calls of tools; None takes all for text.
         parallel_calls: whether a reply may call more than one; what stands behind the first is
             dropped where it may not.
+        tools: that it may call.
 
     Attributes:
         num_calls: so far.
     """
 
-    def __init__(self, fmt: ToolFormat | None = None, parallel_calls: bool = True) -> None:
+    def __init__(
+        self,
+        fmt: ToolFormat | None = None,
+        parallel_calls: bool = True,
+        tools: Sequence[ToolDefinition] = (),
+    ) -> None:
         self.parallel_calls = parallel_calls
         self.num_calls = 0
-        self._parser = None if fmt is None else ToolCallParser(fmt)
+        self._parser = None if fmt is None else ToolCallParser(fmt, tools)
         self._logprobs: list[TokenLogprob] = []  # of text that is held back
 
     @property

@@ -29,7 +29,7 @@ from anymodal.language.reply_state import Prompt, ReplyState
 from anymodal.language.sampling import Sampling
 from anymodal.language.template_messages import ToolDefinition
 from anymodal.language.text_stream import TextToken
-from anymodal.language.tool_calls import ToolFormat
+from anymodal.language.tool_formats import ToolFormat
 from anymodal.media import Limits, Media
 from anymodal.types import (
     Done,
@@ -137,7 +137,10 @@ def _stream(
     content: Content = []
     orders: list[Order] = []
     reply = ReplyState(model.language, model.signals, prompt, choice, generator)
-    text, next_index = ReplyText(offer.fmt), itertools.count(offer.num_media)
+    text, next_index = (
+        ReplyText(offer.fmt, tools=offer.definitions),
+        itertools.count(offer.num_media),
+    )
     with speaking(model, media_settings, seed) as speech:
         for event in generation.write_reply(reply, prompt, cache):
             if isinstance(event, TextToken):

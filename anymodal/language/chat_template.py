@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from jinja2.exceptions import TemplateError
@@ -16,7 +16,7 @@ from anymodal.io.message_content import ToolCall
 from anymodal.io.protocols import TextTokenizer
 from anymodal.language.sandbox import render_template
 from anymodal.language.sandbox_budget import BudgetError
-from anymodal.language.special_tokens import reserved_ids, special_token_texts
+from anymodal.language.special_tokens import reserved_ids, special_token_texts, unsaid_ids
 from anymodal.language.template_forms import RoleForm, role_form, template_text
 from anymodal.language.template_messages import (
     ASSISTANT,
@@ -32,7 +32,9 @@ from anymodal.language.template_parts import (
     cut_text,
     lay_out_parts,
 )
-from anymodal.language.tool_calls import ToolFormat, strings_in, tool_format
+from anymodal.language.template_tools import MOVED, TemplateTools
+from anymodal.language.tool_calls import strings_in
+from anymodal.language.tool_formats import ToolFormat
 
 REMEMBERED, LONGEST_KEPT = 4096, 1000
 """Texts and frames whose ids are kept for another epoch, and characters of the longest."""
@@ -84,9 +86,12 @@ class ChatTemplate:
         self.stops = frozenset(stops)
         self._forms: dict[str, RoleForm] = {}
         self._reply_openings: dict[tuple[str, ...], str] = {}
+        self._tools = TemplateTools(self.jinja, self._write, self.media)
+        self._closing = ""
         self.takes_parts = False
         self.takes_parts = bool(self.media) and (as_parts or self._wants_parts())
         self.stops |= {self._end_of_turn()}
+        self.stops |= self._ends_of_calls()
         self.marks = self._plain_marks()
         self._texts: dict[str, list[int]] = {}
         self._frames: dict[tuple[object, ...], FrameIds] = {}
@@ -126,17 +131,37 @@ class ChatTemplate:
         middle = len(text) // 2
         return self.encode_text(text[:middle]) + self.encode_text(text[middle:])
 
-    @property
+    @cached_property
     def tools(self) -> ToolFormat | None:
         """The format of the model's tool calls; None if it calls none, or in a way not read here.
 
-        Marks that a reply's text would lose, as it loses special tokens, can't be read either.
+        Marks of several tokens that a reply's text would lose can't be read either.
         """
-        fmt = tool_format(self.jinja)
-        if fmt is None:
+        fmt = self._tools.format
+        if fmt is None or not self._tools.writes_tools:
             return None
-        ids = self._encode(fmt.opening, split_special=False)
-        return fmt if set(ids).isdisjoint(self.tokenizer.all_special_ids) else None
+        marks = [self._encode(mark, split_special=False) for mark in fmt.marks]
+        return fmt if all(len(ids) == 1 or self.unsaid.isdisjoint(ids) for ids in marks) else None
+
+    @cached_property
+    def unsaid(self) -> frozenset[int]:
+        """Special tokens, which a reply's text leaves out, `call_marks` excepted."""
+        return unsaid_ids(self.tokenizer)
+
+    @cached_property
+    def call_marks(self) -> frozenset[int]:
+        """Special tokens that a reply's text keeps, since they tell its calls of tools."""
+        if (fmt := self.tools) is None:
+            return frozenset()
+        marks = [self._encode(mark, split_special=False) for mark in fmt.marks]
+        own = {ids[0] for ids in marks if len(ids) == 1}
+        return self.unsaid & own
+
+    def _ends_of_calls(self) -> set[int]:
+        """Special tokens that end a reply since a tool's result stands behind them."""
+        fmt = self._tools.format
+        ends = [self._encode(end, split_special=False) for end in (fmt.ends if fmt else ())]
+        return {ids[0] for ids in ends if len(ids) == 1 and ids[0] in self.reserved}
 
     def require_tools(self) -> ToolFormat:
         """The format of the model's tool calls.
@@ -146,8 +171,8 @@ class ChatTemplate:
         """
         if (fmt := self.tools) is None:
             raise ValueError(
-                "the language model's chat template has no tools, or writes their calls in a form "
-                "that isn't read here; leave the tools out"
+                "the language model's chat template has no tools, or writes their calls in no form "
+                "that is read here; leave the tools out, or set another tokenizer.chat_template"
             )
         return fmt
 
@@ -164,24 +189,30 @@ class ChatTemplate:
             messages: (role, pieces) each; a piece is text, or ids that the framework inserts.
             add_generation_prompt: end with the opening of an assistant's turn.
             tools: that the assistant may call.
-            calls: of tools, of each message; a message of calls alone has no content.
+            calls: of tools, of each message; a message of calls alone has no content, and one of
+                text and calls loses its text where the template has no place for it.
 
         Raises:
             ValueError: for no messages, a role that is no word, roles the template refuses, or a
                 tool or call with a text that the tokenizer reads as a special token.
         """
         calls = calls or [()] * len(messages)
-        messages = [(role, self._form(role).trimmed(pieces)) for role, pieces in messages]
+        messages = [(role, self._form(role).formed(pieces)) for role, pieces in messages]
+        if any(calls) and not self._tools.keeps_text:
+            messages = [
+                (role, [each for each in pieces if not (of_message and isinstance(each, str))])
+                for (role, pieces), of_message in zip(messages, calls, strict=True)
+            ]
         first_role = messages[0][0] if messages else ASSISTANT
         self._check_plain([*tools, *(call_value(call) for each in calls for call in each)])
         frame = [
             TemplateMessage(role, bool(pieces) or not calls_of_message, calls_of_message)
             for (role, pieces), calls_of_message in zip(messages, calls, strict=True)
         ]
+        if self.takes_parts:
+            return self._render_parts(messages, add_generation_prompt, tools, calls)
         numbers = [at for at, (_, pieces) in enumerate(messages) if pieces or not calls[at]]
         messages = [messages[number] for number in numbers]
-        if self.takes_parts:
-            return self._render_parts(messages, numbers, add_generation_prompt, tools, calls)
         roles = [role for role, _ in messages]
         opening, spaces, tail_ids = self._encode_frame(frame, add_generation_prompt, tools)
         segments = [TemplateSegment(list(opening), first_role, False, False, 0)]
@@ -258,7 +289,7 @@ class ChatTemplate:
         if not texts:
             return
         added = [text for text in self.tokenizer.get_added_vocab() if text.strip()]
-        for word in (*added, *self.tokenizer.all_special_tokens, *self.marks, *MARKS):
+        for word in (*added, *self.tokenizer.all_special_tokens, *self.marks, *MARKS, *MOVED):
             if any(word in text for text in texts):
                 raise ValueError(
                     f"a tool, or a call of one, holds {word!r}, which means something to the "
@@ -304,7 +335,19 @@ class ChatTemplate:
         add_generation_prompt: bool,
         tools: Sequence[ToolDefinition],
     ) -> str:
-        """Messages as the template renders them."""
+        """Messages as the template renders them, each result of a tool with the call it is of."""
+        prepared = self._tools.prepared(messages)
+        text = self._tools.settled(self._write(prepared, tools, add_generation_prompt))
+        ends_open = messages[-1]["role"] == ASSISTANT and not add_generation_prompt
+        return text + self._closing if ends_open else text
+
+    def _write(
+        self,
+        messages: Sequence[Mapping[str, object]],
+        tools: Sequence[ToolDefinition],
+        add_generation_prompt: bool = False,
+    ) -> str:
+        """What the template writes for these very messages."""
         roles = [str(message["role"]) for message in messages]
         try:
             return render_template(
@@ -365,15 +408,14 @@ class ChatTemplate:
     def _render_parts(
         self,
         messages: Sequence[tuple[str, Sequence[Piece]]],
-        numbers: Sequence[int],
         add_generation_prompt: bool,
         tools: Sequence[ToolDefinition],
         calls: Sequence[Sequence[ToolCall]],
     ) -> list[TemplateSegment]:
         """A conversation by a template that takes parts, as `render` gives it."""
         first, values = 0, []
-        for (role, pieces), number in zip(messages, numbers, strict=True):
-            value = TemplateMessage(role, True, calls[number]).values("")
+        for (role, pieces), of_message in zip(messages, calls, strict=True):
+            value = TemplateMessage(role, True, of_message).values("")
             values.append({**value, "content": self._form(role).content(pieces, first)})
             first += len(pieces)
         text = self._rendered(values, add_generation_prompt, tools)
@@ -387,15 +429,19 @@ class ChatTemplate:
             partial(self._encode, split_special=False),
             partial(self._within, split_special=False),
         )
-        return lay_out_parts(parts, messages, numbers, encoders, self.stops)
+        return lay_out_parts(parts, messages, encoders, self.stops)
 
     def _end_of_turn(self) -> int:
-        frame = self._frame([TemplateMessage(role) for role in ("user", ASSISTANT)], False)
-        ids = self._encode(frame[-1], split_special=False)
-        # The first one, since more may follow it, as the end of the whole text (Phi-3).
-        for token in ids:
-            if token in self.stops | self.reserved:
-                return token
+        """The token that ends a reply; where a user's turn alone does (GLM), replies get it too."""
+        roles = [TemplateMessage(role) for role in ("user", ASSISTANT, "user")]
+        for messages in (roles[:2], roles):
+            ids = self._encode(self._frame(messages, False)[2], split_special=False)
+            # The first one, since more may follow it, as the end of the whole text (Phi-3).
+            for token in ids:
+                if token in self.stops | self.reserved:
+                    is_own = messages is not roles
+                    self._closing = "" if is_own else self.tokenizer.convert_ids_to_tokens(token)
+                    return token
         raise ValueError(
             "the model's chat template ends an assistant's turn with no special token, so no "
             "reply could end; set a tokenizer.chat_template that writes eos_token there"

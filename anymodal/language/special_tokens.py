@@ -27,6 +27,14 @@ def reserved_ids(tokenizer: TextTokenizer) -> frozenset[int]:
     return frozenset(ids - ({tokenizer.unk_token_id} - ends))
 
 
+def unsaid_ids(tokenizer: TextTokenizer) -> frozenset[int]:
+    """Ids that a decoded text leaves out: special tokens, those of its files among them."""
+    added = tokenizer.added_tokens_decoder.items()
+    return frozenset(
+        {token for token, text in added if text.special} | {*tokenizer.all_special_ids}
+    )
+
+
 def stop_ids(model: PreTrainedModel, tokenizer: TextTokenizer) -> set[int]:
     """The ids that end a reply, by the model's generation settings and its tokenizer."""
     generation = getattr(model, "generation_config", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -23,18 +24,21 @@ Rendered = Callable[[Sequence[Mapping[str, object]]], str]
 _MARK, _SPACE = MARKS[0] + "0" + MARKS[1], " \n"
 _BEFORE = {ASSISTANT: ("user",), "tool": ("user", ASSISTANT)}
 """Roles that stand before one; behind a role that isn't here stands a user's."""
+_CALL = {"id": "0" * 9, "type": "function", "function": {"name": "a", "arguments": {}}}
 
 
-class Trims(NamedTuple):
-    """Whether white space is cut off a text's start and its end."""
+class TextForm(NamedTuple):
+    """What a template does to a text: cuts white space off its ends, writes it as JSON does."""
 
-    start: bool = False
-    end: bool = False
+    trims_start: bool = False
+    trims_end: bool = False
+    escapes: bool = False
 
-    def of(self, text: str) -> str:
-        """A text without the white space that is cut off."""
-        text = text.lstrip() if self.start else text
-        return text.rstrip() if self.end else text
+    def of(self, text: str, is_first: bool = True, is_last: bool = True) -> str:
+        """A text, or a piece of one, as the template would write it."""
+        text = text.lstrip() if self.trims_start and is_first else text
+        text = text.rstrip() if self.trims_end and is_last else text
+        return json.dumps(text, ensure_ascii=False)[1:-1] if self.escapes else text
 
 
 class RoleForm(NamedTuple):
@@ -43,31 +47,30 @@ class RoleForm(NamedTuple):
     Attributes:
         takes_text: whether the template writes a content that is one text.
         takes_parts: whether it is given parts where media are the language model's own.
-        text: what is cut off such a text.
-        part: what is cut off each text among parts.
+        text: what is done to such a text.
+        part: what is done to each text among parts.
     """
 
     takes_text: bool = True
     takes_parts: bool = False
-    text: Trims = Trims()
-    part: Trims = Trims()
+    text: TextForm = TextForm()
+    part: TextForm = TextForm()
 
     def is_text(self, pieces: Sequence[Piece]) -> bool:
         """Return whether these pieces are given as one text."""
         has_own = any(isinstance(piece, MediaIds) for piece in pieces)
         return not self.takes_parts or (self.takes_text and not has_own)
 
-    def trimmed(self, pieces: Sequence[Piece]) -> list[Piece]:
-        """Pieces without the white space that the template would cut off."""
-        if not self.is_text(pieces):
-            return [self.part.of(each) if isinstance(each, str) else each for each in pieces]
-        last = len(pieces) - 1
-        start, end = self.text
+    def formed(self, pieces: Sequence[Piece]) -> list[Piece]:
+        """Pieces as the template would write them, past which they go."""
+        as_text, last = self.is_text(pieces), len(pieces) - 1
         return [
-            Trims(start and place == 0, end and place == last).of(each)
-            if isinstance(each, str)
-            else each
-            for place, each in enumerate(pieces)
+            piece
+            if not isinstance(piece, str)
+            else self.text.of(piece, place == 0, place == last)
+            if as_text
+            else self.part.of(piece)
+            for place, piece in enumerate(pieces)
         ]
 
     def content(self, pieces: Sequence[Piece], number: int) -> str | list[dict[str, str]]:
@@ -96,29 +99,28 @@ def role_form(role: str, takes_parts: bool, rendered: Rendered) -> RoleForm:
         def message(role: str, text: str, as_parts: bool) -> dict[str, object]:
             return {"role": role, "content": [{"type": "text", "text": text}] if as_parts else text}
 
-        before = _BEFORE.get(role, ())
-        after = () if before or role == "user" else ("user",)
+        before = [message(other, "1", takes_parts) for other in _BEFORE.get(role, ())]
+        after = [] if before or role == "user" else [message("user", "1", takes_parts)]
+        if role == "tool":
+            before[-1] |= {"content": "", "tool_calls": [_CALL]}
         try:
-            return rendered(
-                [
-                    *(message(other, "1", takes_parts) for other in before),
-                    message(role, text, as_parts),
-                    *(message(other, "1", takes_parts) for other in after),
-                ]
-            )
+            return rendered([*before, message(role, text, as_parts), *after])
         except ValueError:
             return ""
 
-    def trims(as_parts: bool) -> Trims:
+    def text_form(as_parts: bool) -> TextForm:
         whole = written(_MARK, as_parts)
         if _MARK not in whole:
-            return Trims()
-        texts = _SPACE + _MARK, _MARK + _SPACE
-        return Trims(*(written(text, as_parts) == whole for text in texts))
+            return TextForm()
+        return TextForm(
+            written(_SPACE + _MARK, as_parts) == whole,
+            written(_MARK + _SPACE, as_parts) == whole,
+            _MARK + '\\"' in written(_MARK + '"', as_parts),
+        )
 
     takes_text = _MARK in written(_MARK, False)
-    part = trims(True) if takes_parts else Trims()
-    return RoleForm(takes_text, takes_parts, trims(False), part)
+    part = text_form(True) if takes_parts else TextForm()
+    return RoleForm(takes_text, takes_parts, text_form(False), part)
 
 
 def template_text(template: object) -> str:

@@ -133,7 +133,6 @@ class TemplateEncoders(NamedTuple):
 def lay_out_parts(
     parts: Sequence[str | PlacedPiece],
     messages: Sequence[tuple[str, Sequence[Piece]]],
-    numbers: Sequence[int],
     encoders: TemplateEncoders,
     stops: Collection[int],
 ) -> list[TemplateSegment]:
@@ -142,7 +141,6 @@ def lay_out_parts(
     Args:
         parts: from `cut_text`.
         messages: role and pieces of each.
-        numbers: of the messages, in the conversation.
         encoders: texts to ids.
         stops: ids that end a turn.
     """
@@ -156,7 +154,7 @@ def lay_out_parts(
                 ids, closing = [*piece.inner], piece.marks[1]
             else:
                 ids = encoders.typed(space + piece) if isinstance(piece, str) else [*piece]
-            segments.append(TemplateSegment(ids, role, True, role == ASSISTANT, numbers[last]))
+            segments.append(TemplateSegment(ids, role, True, role == ASSISTANT, last))
             continue
         follows = parts[place + 1] if place + 1 < len(parts) else None
         assert not isinstance(follows, str), "texts and pieces take turns"
@@ -166,16 +164,16 @@ def lay_out_parts(
         space = part[len(bare) :]
         opening = next_piece.marks[0] if isinstance(next_piece, MediaIds) else ""
         bare, closing = closing + bare + opening, ""
-        role, number = messages[last][0], numbers[last]
+        role = messages[last][0]
         ids = encoders.within(bare) if place else encoders.opening(bare)
         if not place:
             segments.append(TemplateSegment(ids, role, False, False, 0))
         elif follows and follows.message == last:
-            segments.append(TemplateSegment(ids, role, False, role == ASSISTANT, number))
+            segments.append(TemplateSegment(ids, role, False, role == ASSISTANT, last))
         else:
             next_role = messages[follows.message][0] if follows else ASSISTANT
             end = next((at + 1 for at, token in enumerate(ids) if token in stops), 0)
             supervised = role == ASSISTANT
-            segments.append(TemplateSegment(ids[:end], role, False, supervised, number))
-            segments.append(TemplateSegment(ids[end:], next_role, False, False, number + 1))
+            segments.append(TemplateSegment(ids[:end], role, False, supervised, last))
+            segments.append(TemplateSegment(ids[end:], next_role, False, False, last + 1))
     return [segment for segment in segments if segment.ids]

@@ -134,10 +134,14 @@ class TokenNetwork(LanguageNetwork):
         return self.template.render(messages, add_generation_prompt, tools, calls)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids, without special tokens."""
+        """The text of ids, without special tokens but those that tell calls of tools."""
+        kept = self.template.call_marks
+        has_calls = not kept.isdisjoint(ids)
+        if has_calls:
+            ids = [token for token in ids if token in kept or token not in self.template.unsaid]
         with locks.TOKENIZERS:
             text: str = self.tokenizer.decode(
-                list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False
+                list(ids), skip_special_tokens=not has_calls, clean_up_tokenization_spaces=False
             )
         return text
 

@@ -5,42 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from anymodal.io.message_content import ToolCall
+from anymodal.language.template_messages import ToolDefinition
+from anymodal.language.tool_formats import ArgumentTypes, ToolFormat
 
 MOST_CHARACTERS = 100_000
-"""Of one call; a longer one is text."""
-
-
-@dataclass(frozen=True)
-class ToolFormat:
-    """The format in which a model writes its calls.
-
-    Attributes:
-        opening: what stands before a call; a whole reply may be one where this is `{`.
-        closing: what stands behind it; nothing where it ends with the reply.
-        arguments: the key of the arguments beside `name`.
-    """
-
-    opening: str
-    closing: str
-    arguments: str
-
-
-HERMES = ToolFormat("<tool_call>", "</tool_call>", "arguments")
-"""Source: the function calling format of Hermes 2 Pro, which Qwen 2.5 and 3 write too."""
-LLAMA = ToolFormat("{", "", "parameters")
-"""Source: Llama 3.1's chat template, "Respond in the format {"name": …, "parameters": …}"."""
-
-
-def tool_format(template: str) -> ToolFormat | None:
-    """The format that a chat template asks its model for; None if it has none that is read here."""
-    if "tools" not in template:
-        return None
-    if HERMES.opening in template and "<function=" not in template:
-        return HERMES
-    return LLAMA if '"parameters": dictionary of argument name' in template else None
+"""Between a format's marks; what is longer is text."""
 
 
 class ToolCallParser:
@@ -48,11 +19,17 @@ class ToolCallParser:
 
     What may be the beginning of a call is held back until more is known, and the white space before
     it, which belongs to no answer. What opens like a call and is none stays text.
+
+    Args:
+        fmt: the form of calls.
+        tools: that may be called, as OpenAI's API has them; their types tell texts from numbers
+            where the form doesn't.
     """
 
-    def __init__(self, fmt: ToolFormat) -> None:
+    def __init__(self, fmt: ToolFormat, tools: Sequence[ToolDefinition] = ()) -> None:
         self.fmt = fmt
         self.num_calls = 0
+        self._types = ArgumentTypes(tools)
         self._buffer = ""
         self._is_inside = False
         self._is_start = True
@@ -61,8 +38,8 @@ class ToolCallParser:
         """Add text; give texts and calls that are certain by now."""
         self._buffer += text
         pieces: list[str | ToolCall] = []
-        while (piece := self._next()) is not None:
-            pieces.append(piece)
+        while (found := self._next()) is not None:
+            pieces += found
         return [piece for piece in pieces if piece != ""]
 
     def flush(self) -> list[str | ToolCall]:
@@ -70,58 +47,54 @@ class ToolCallParser:
         text, self._buffer = self._buffer, ""
         if self._is_inside:
             self._is_inside = False
-            return [self._call(text) or self.fmt.opening + text]
+            return [*self._calls(text, "")]
         # White space behind a call belongs to it.
         return [text] if text and not (self.num_calls and text.isspace()) else []
 
-    def _next(self) -> str | ToolCall | None:
-        """The next piece of the buffer; None if more has to come first."""
+    def _next(self) -> Sequence[str | ToolCall] | None:
+        """The next pieces of the buffer; None if more has to come first."""
         return self._next_inside() if self._is_inside else self._next_outside()
 
-    def _next_outside(self) -> str | None:
+    def _next_outside(self) -> list[str] | None:
         buffer, opening = self._buffer, self.fmt.opening
         if not buffer.strip():
             return None
-        # Without an end it is the whole reply, from its first letter on.
-        is_whole = not self.fmt.closing
+        is_whole = self.fmt.is_whole
         at = buffer.find(opening) if not is_whole or self._is_start else -1
         if is_whole and at >= 0 and buffer[:at].strip():
             at = -1
         if at >= 0:
             self._is_inside, self._buffer = True, buffer[at + len(opening) :]
-            return buffer[:at].rstrip()
+            return [buffer[:at].rstrip()]
         self._is_start = False
         size = len(buffer.rstrip())
         overlap = 0 if is_whole else _overlap(buffer[:size], opening)
         size = len(buffer[: size - overlap].rstrip())
         text, self._buffer = buffer[:size], buffer[size:]
-        return text or None
+        return [text] if text else None
 
-    def _next_inside(self) -> str | ToolCall | None:
+    def _next_inside(self) -> Sequence[str | ToolCall] | None:
         if len(self._buffer) > MOST_CHARACTERS:
             text, self._buffer, self._is_inside = self._buffer, "", False
-            return self.fmt.opening + text
-        content, closing, behind = self._buffer.partition(self.fmt.closing or "\0")
-        if not closing:
+            return [self.fmt.opening + text]
+        if not self.fmt.closing or self.fmt.closing not in self._buffer:
             return None
-        self._buffer, self._is_inside = behind, False
-        return self._call(content) or self.fmt.opening + content + closing
+        content, closing, self._buffer = self._buffer.partition(self.fmt.closing)
+        self._is_inside = False
+        return self._calls(content, closing)
 
-    def _call(self, text: str) -> ToolCall | None:
-        """The call that a text is, if it is one."""
-        if not self.fmt.closing:
-            text = self.fmt.opening + text
+    def _calls(self, content: str, closing: str) -> Sequence[str | ToolCall]:
+        """The calls that a text between marks is; the text with its marks where it is none."""
+        text = self.fmt.opening + content + closing
         try:
-            value = json.loads(text)
+            found = self.fmt.read(text if self.fmt.is_whole else content, self._types)
         except (ValueError, RecursionError):
-            return None
-        if not isinstance(value, dict) or not isinstance(name := value.get("name"), str):
-            return None
-        arguments = value.get(self.fmt.arguments, {})
-        if not isinstance(arguments, dict):
-            return None
-        self.num_calls += 1
-        return ToolCall(name, json.dumps(arguments, ensure_ascii=False), new_call_id())
+            return [text]
+        self.num_calls += len(found)
+        return [
+            ToolCall(name, json.dumps(arguments, ensure_ascii=False), new_call_id())
+            for name, arguments in found
+        ]
 
 
 def new_call_id() -> str:

@@ -13,7 +13,7 @@ from anymodal.chat.references import ReplyReferences
 from anymodal.chat.reply_text import ReplyText
 from anymodal.chat.speech import SpeechOrder, SpeechOrders
 from anymodal.language.sampling import Sampling
-from anymodal.language.tool_calls import ToolFormat
+from anymodal.language.tool_formats import ToolFormat
 from anymodal.media import Media
 from anymodal.serving.errors import DeadlineError
 from anymodal.serving.requests import Channel, ReplyEnd, ReplyRequest
@@ -83,7 +83,7 @@ class Job:
         self.error: Exception | None = None
         self.began = time.monotonic()
         self._channel, self._on_end = channel, on_end
-        self._text = ReplyText(settings.tools, request.parallel_calls)
+        self._text = ReplyText(settings.tools, request.parallel_calls, request.tools)
         self._speech = SpeechOrders(references.model, settings.media, settings.seed)
         self.order_speech: Callable[[SpeechTask], None] | None = None
         self._content: list[str | int | ToolCall] = []  # media by their indices

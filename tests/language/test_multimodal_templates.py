@@ -10,9 +10,10 @@ import pytest
 from anymodal.language.token_losses import IGNORED
 from anymodal.media import Media
 from anymodal.model import AnyModal
-from anymodal.types import Message, SoftRun
+from anymodal.types import Message, SoftRun, ToolCall
 from tests.support.multimodal.gemma import NO_THOUGHT
 from tests.support.multimodal.talks import PICTURES, clip, sound
+from tests.support.tool_templates import GEMMA_4
 
 TEMPLATES = [
     *("gemma-4-small", "gemma-4-large", "gemma-4-unified"),
@@ -101,3 +102,33 @@ def test_the_last_reply_is_learned_behind_what_a_prompt_ends_with(
         assert own[0] != IGNORED
         text = model.language.tokenizer.decode(prompt.ids)
         assert text.count("<|channel>") == (name in CLOSED), "of earlier replies there is none"
+
+
+def test_a_result_s_picture_stands_behind_its_text(models: dict[str, AnyModal]) -> None:
+    model = models["gemma-4-small"]
+    language = model.language
+    before = language.tokenizer.chat_template, language.template
+    language.tokenizer.chat_template = GEMMA_4
+    language.template = language._template(language.stops)
+    try:
+        call = ToolCall("look", '{"at": "sky"}')
+        talk = [
+            Message("user", [PICTURES[1], "See?"]),
+            Message("assistant", [call]),
+            Message("tool", [PICTURES[0], "blue"]),
+        ]
+        prompt = model.prompts.build(talk, reply=True)
+        text = language.tokenizer.decode(prompt.ids)
+        assert re.fullmatch(
+            r"<\|turn>user\n<\|image>(<\|image\|>)+<image\|>See\?<turn\|>\n<\|turn>model\n"
+            r'<\|tool_call>call:look\{at:<\|"\|>sky<\|"\|>\}<tool_call\|><\|tool_response>'
+            r'response:look\{value:<\|"\|>blue<\|"\|>\}<tool_response\|>'
+            r"<\|image>(<\|image\|>)+<image\|>",
+            text,
+        )
+        assert [item.media for item in prompt.media] == [PICTURES[1], PICTURES[0]]
+        answered = [*talk, Message("assistant", "Yes."), Message("user", "So?")]
+        whole = language.tokenizer.decode(model.prompts.build(answered, reply=True).ids)
+        assert whole == text + "Yes.<turn|>\n<|turn>user\nSo?<turn|>\n<|turn>model\n"
+    finally:
+        language.tokenizer.chat_template, language.template = before

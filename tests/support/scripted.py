@@ -29,7 +29,12 @@ TOOL_TEMPLATE = (
 
 
 def scripted_model(
-    pieces: Sequence[str], chat_template: str = TOOL_TEMPLATE, told: Sequence[str] = ()
+    pieces: Sequence[str],
+    chat_template: str = TOOL_TEMPLATE,
+    told: Sequence[str] = (),
+    marks: Sequence[str] = (),
+    opens: str = "<|assistant|>",
+    told_opens: str = "<|told|>",
 ) -> AnyModal:
     """A model that answers everything with the pieces in order, each of which is one token.
 
@@ -37,11 +42,16 @@ def scripted_model(
         pieces: of its answer.
         chat_template: its own.
         told: pieces of its answer to a tool's result, if that is another one.
+        marks: special tokens of the template, pieces among them.
+        opens: the token that a prompt ends with.
+        told_opens: the one where a tool's result stands last.
     """
     torch.manual_seed(0)
     chat_template = chat_template.replace("and told", f"and {bool(told)}")
     tokenizer = train_tokenizer(["a few words"], 300, chat_template=chat_template)
-    tokenizer.add_tokens([*pieces, *(["<|told|>", *told] if told else [])])
+    tokenizer.add_tokens([*marks], special_tokens=True)
+    others = [*pieces, *(["<|told|>", *told] if told else [])]
+    tokenizer.add_tokens([piece for piece in others if piece not in marks])
     config = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=WIDTH, intermediate_size=WIDTH, num_hidden_layers=1,
         num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=2048,
@@ -49,8 +59,8 @@ def scripted_model(
         eos_token_id=tokenizer.eos_token_id,
     )  # fmt: skip
     network = LlamaForCausalLM(config)
-    chains = [["<|assistant|>", *pieces, "<|end|>"]]
-    chains += [["<|told|>", *told, "<|end|>"]] if told else []
+    chains = [[opens, *pieces, "<|end|>"]]
+    chains += [[told_opens, *told, "<|end|>"]] if told else []
     with torch.no_grad():
         # Layers that add nothing, so that a token alone decides which one follows it.
         network.model.layers[0].self_attn.o_proj.weight.zero_()
@@ -58,7 +68,7 @@ def scripted_model(
         rows = network.model.embed_tokens.weight.normal_()
         network.lm_head.weight.zero_()
         for names in chains:
-            chain = [tokenizer.convert_tokens_to_ids(name) for name in names]
+            chain = [tokenizer(name, add_special_tokens=False)["input_ids"][-1] for name in names]
             for token, follower in pairwise(chain):
                 network.lm_head.weight[follower] += rows[token]
     language = LanguageModel(network, tokenizer, name="scripted").eval()

@@ -89,6 +89,8 @@ NO_THOUGHT = "<|channel>thought\n<channel|>"
 MARKS_4 = [
     *("<|turn>", "<turn|>", "<|image>", "<image|>", "<|image|>", "<|video|>"),
     *("<|audio>", "<audio|>", "<|audio|>", "<|channel>", "<channel|>"),
+    *("<|tool>", "<tool|>", "<|tool_call>", "<tool_call|>", "<|tool_response>", "<tool_response|>"),
+    '<|"|>',
 ]
 
 
