@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,19 +13,16 @@ from anymodal.decoders.base import NonFiniteError
 from anymodal.decoders.references import ReferenceSizeError
 from anymodal.media import Media
 from anymodal.serving.errors import EngineClosedError, ModelFaultError, OutOfMemoryError
-from anymodal.serving.memory import free_memory, is_out_of_memory, trim_heap
+from anymodal.serving.memory import free_memory, is_out_of_memory
+from anymodal.serving.task_worker import Client, TaskWorker
 from anymodal.types import Event, MediumProgress
 
 if TYPE_CHECKING:
     from anymodal.core import ComposedModel
 
 
-class MediaClient(Protocol):
+class MediaClient(Client, Protocol):
     """Who waits for media: a `Job`, or one whose reply is written elsewhere."""
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether a further step is worth it."""
 
     @property
     def media_settings(self) -> Mapping[str, Mapping[str, Any]]:
@@ -38,9 +34,6 @@ class MediaClient(Protocol):
     def finish_medium(self, index: int, modality: str, medium: Media) -> None:
         """Take a medium."""
 
-    def fail(self, error: Exception) -> None:
-        """Take the error that there is in place of a medium."""
-
 
 @dataclass(frozen=True, eq=False)
 class MediaTask:
@@ -50,19 +43,15 @@ class MediaTask:
     order: Order
 
 
-_REST = 1.0
-"""Seconds without work after which the heap is trimmed."""
-
-
 class _AbandonedError(BaseException):
     """Nobody waits for any of a batch; nothing but the end of the work may catch it."""
 
 
-class MediaWorker:
+class MediaWorker(TaskWorker[MediaTask, list[MediaTask]]):
     """Makes the media of one modality, in its own thread.
 
     Waiting media of equal settings are made in one batch, each with its own generator. A batch
-    ends at its next step when nobody waits for any of it.
+    ends at its next step when nobody waits for any of it, or when the worker is closed.
 
     Args:
         model: whose decoder makes them.
@@ -72,71 +61,18 @@ class MediaWorker:
 
     def __init__(self, model: ComposedModel, modality: str, batch_size: int) -> None:
         self.model, self.modality, self.batch_size = model, modality, batch_size
-        self._tasks: deque[MediaTask] = deque()
-        self._condition = threading.Condition()
-        self._is_closed = False
-        self._has_garbage = False  # the heap is as large as the largest batch since it was trimmed
-        self._thread = threading.Thread(target=self._run, daemon=True, name=f"media-{modality}")
-        self._thread.start()
+        super().__init__(f"media-{modality}")
 
-    @property
-    def num_waiting(self) -> int:
-        """Number of media that wait for a batch."""
-        return len(self._tasks)
+    def _take(self) -> list[MediaTask]:
+        """The medium that waits longest, and others that can be made with it."""
+        settings = self._settings(self._tasks[0])
+        batch = [task for task in self._tasks if self._settings(task) == settings]
+        batch = batch[: self.batch_size]
+        self._tasks = deque(task for task in self._tasks if task not in batch)
+        return batch
 
-    def submit(self, task: MediaTask) -> None:
-        """Queue a medium."""
-        with self._condition:
-            self._tasks.append(task)
-            self._condition.notify()
-
-    def check_health(self) -> None:
-        """Make sure that the thread runs.
-
-        Raises:
-            EngineClosedError: if it doesn't.
-        """
-        if not self._thread.is_alive():
-            raise EngineClosedError
-
-    def close(self) -> None:
-        """End the thread, at its next step."""
-        with self._condition:
-            self._is_closed = True
-            self._condition.notify()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while batch := self._next_batch():
-            self._make(batch)
-            self._has_garbage = True
-
-    def _next_batch(self) -> list[MediaTask]:
-        """The medium that waits longest, and others that can be made with it; none to end."""
-        if self._has_garbage and not self._has_work(_REST):
-            trim_heap()  # while nobody waits for it
-            self._has_garbage = False
-        with self._condition:
-            while True:
-                # Ends jobs, too, whose client has left or whose time is up.
-                self._tasks = deque(task for task in self._tasks if task.job.is_alive)
-                if self._is_closed:
-                    for task in self._tasks:
-                        task.job.fail(EngineClosedError())
-                    return []
-                if self._tasks:
-                    break
-                self._condition.wait()
-            settings = self._settings(self._tasks[0])
-            batch = [task for task in self._tasks if self._settings(task) == settings]
-            batch = batch[: self.batch_size]
-            self._tasks = deque(task for task in self._tasks if task not in batch)
-            return batch
-
-    def _has_work(self, seconds: float) -> bool:
-        """Return whether there is something to do, or comes up within some seconds."""
-        with self._condition:
-            return self._condition.wait_for(lambda: bool(self._tasks) or self._is_closed, seconds)
+    def _do(self, batch: list[MediaTask]) -> None:
+        self._make(batch)
 
     def _settings(self, task: MediaTask) -> dict[str, object]:
         return dict(task.job.media_settings[self.modality])

@@ -6,7 +6,8 @@ import asyncio
 import random
 import threading
 from collections.abc import Sequence
-from typing import ClassVar
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from anymodal.language.fused_media import FusedMedia, FusedMedium
 from anymodal.language.kv_cache import PrefixCache, common_prefix
 from anymodal.language.stop_strings import StopStrings
 from anymodal.media import Image, Media
-from anymodal.serving import media_worker
+from anymodal.serving import media_worker, task_worker
 from anymodal.serving.admission import EngineSettings
 from anymodal.serving.api.conversation import recent
 from anymodal.serving.embedding_queue import EmbeddingQueue
@@ -175,8 +176,8 @@ def test_the_heap_is_trimmed_once_when_nobody_asks_for_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trims = threading.Semaphore(0)
-    monkeypatch.setattr(media_worker, "trim_heap", trims.release)
-    monkeypatch.setattr(media_worker, "_REST", 0.05)
+    monkeypatch.setattr(task_worker, "trim_heap", trims.release)
+    monkeypatch.setattr(task_worker, "REST", 0.05)
     model = compose()
     spec = model.decoders["image"].spec
     conditioning = Conditioning(
@@ -194,3 +195,13 @@ def test_the_heap_is_trimmed_once_when_nobody_asks_for_more(
     finally:
         worker.close()
     trim_heap()  # where there is glibc and where there is none
+
+
+def test_a_medium_for_a_closed_worker_ends_its_reply() -> None:
+    worker = media_worker.MediaWorker(compose(), "image", batch_size=2)
+    worker.close()
+    errors: list[Exception] = []
+    client: Any = SimpleNamespace(fail=errors.append)
+    nothing = Conditioning(torch.zeros(1, 1, 1), torch.ones(1, 1, dtype=torch.bool))
+    worker.submit(media_worker.MediaTask(client, Order(0, "image", nothing, seed=1)))
+    assert isinstance(errors[0], EngineClosedError)
