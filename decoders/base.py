@@ -68,6 +68,8 @@ class Decoder(Recorded, nn.Module, ABC):
             guidance leads away from.
         takes_neither: whether `sample` takes `neither`, for guidance away from references that the
             conditioning alone tells of.
+        takes_ranks: whether `sample` takes `ranks`, for each item its place, from 0, among those
+            that one conditioning asks for, where seeds don't tell them apart.
         inpaints: whether a part of a source, which a mask tells, can be made anew.
         can_wait: whether it may stay on disk until something is asked of it (`DeferredDecoder`).
         lock: for whatever only one thread may do at a time.
@@ -82,6 +84,7 @@ class Decoder(Recorded, nn.Module, ABC):
     takes_mask: bool = False
     takes_negative: bool = False
     takes_neither: bool = False
+    takes_ranks: bool = False
     inpaints: bool = False
     can_wait: bool = True
 

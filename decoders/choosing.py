@@ -56,6 +56,7 @@ class ChoosingDecoder(Decoder):
             than the encoder gives.
     """
 
+    takes_ranks = True
     can_wait = False  # losses ask it for more than a note tells
 
     def __init__(
@@ -216,6 +217,7 @@ class ChoosingDecoder(Decoder):
         choice: str | None = None,
         negative: Conditioning | None = None,
         neither: Conditioning | None = None,
+        ranks: Sequence[int] = (),
         **more: Any,
     ) -> list[Media]:
         """Make or find one medium for each item of a conditioning.
@@ -227,11 +229,12 @@ class ChoosingDecoder(Decoder):
             choice: `make` or `find` for all items; None for what their conditioning says.
             negative: of `spec`'s shape too; what is made is led away from what it would make.
             neither: likewise, of guidance in three branches.
+            ranks: of each item, how many media that are nearer are passed over where it is found.
             more: further settings of the maker.
 
         Raises:
-            ValueError: settings out of their range, or no file of the index that is near can be
-                read any more.
+            ValueError: settings out of their range, no file of the index that is near can be read
+                any more, or more different ones are asked for than it has.
             NonFiniteError: NaN or infinity came out in a medium's place.
         """
         self.check_settings({"steps": steps, "guidance": guidance, CHOICE: choice, **more})
@@ -241,9 +244,10 @@ class ChoosingDecoder(Decoder):
         found = [place for place, each in enumerate(finds) if each]
         made = [place for place, each in enumerate(finds) if not each]
         if found:
-            _, rows = self.nearest(asked.found[found], MAX_TRIES)
-            for place, order in zip(found, rows.tolist(), strict=True):
-                media[place] = self.finder.first_readable(order)
+            passed = [ranks[place] if ranks else 0 for place in found]
+            _, rows = self.nearest(asked.found[found], MAX_TRIES + max(passed))
+            for place, order, rank in zip(found, rows.tolist(), passed, strict=True):
+                media[place] = self.finder.readable(order, rank)
         error: NonFiniteError | None = None
         if made:
             settings: dict[str, Any] = {}

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from anymodal import media as kinds_of_media
+from anymodal.config import ranges
 from anymodal.decoders.base import Decoder, Generators, Progress, check_finite
 from anymodal.encoders import Encoder, TextEncoder
 from anymodal.io import embedding_file
@@ -52,6 +53,7 @@ class RetrievalDecoder(Decoder):
     """
 
     synthesizes = False
+    takes_ranks = True
     can_wait = False  # a decoder that chooses reads its index
     #: From where its files may be named: where one worked when it was opened, and its own folder.
     folders: tuple[Path, ...] = ()
@@ -113,6 +115,18 @@ class RetrievalDecoder(Decoder):
             self.spec.width,
             index.encoders,
         )
+
+    def check_settings(self, settings: object, place: str = "") -> dict[str, Any]:
+        """Check settings; media that one span asks for are different ones of the index.
+
+        Raises:
+            ValueError: one is unknown, of the wrong type or out of its range.
+        """
+        checked = super().check_settings(settings, place)
+        if (number := checked.get(ranges.NUMBER, 1)) > (count := len(self.index.entries)):
+            prefix = f"{place}: " if place else ""
+            raise ValueError(f"{prefix}number={number}; the index has {count} files, ask for fewer")
+        return checked
 
     @property
     def index_has_unit_length(self) -> bool:
@@ -178,41 +192,72 @@ class RetrievalDecoder(Decoder):
         generator: Generators = None,
         progress: Progress | None = None,
         references: References | None = None,
+        ranks: Sequence[int] = (),
     ) -> list[Media]:
         """Find one media item for each item of a conditioning; steps and guidance change nothing.
 
+        Args:
+            ranks: for each item how many nearer media are passed over; none where empty.
+
         Raises:
-            ValueError: if none of the nearest files can be read any more.
+            ValueError: if none of the nearest files can be read any more, or the index has fewer
+                different media than are asked for.
         """
         check_finite(conditioning)
-        _, rows = self.nearest(conditioning, MAX_TRIES)
-        found = [self.first_readable(order) for order in rows.tolist()]
+        passed = [*ranks] or [0] * len(conditioning.embeds)
+        _, rows = self.nearest(conditioning, MAX_TRIES + max(passed, default=0))
+        found = [
+            self.readable(order, rank) for order, rank in zip(rows.tolist(), passed, strict=True)
+        ]
         if progress is not None:
             progress(1, 1)
         return found
 
-    def first_readable(self, rows: Sequence[int]) -> Media:
-        """The first of some rows' media whose file can still be read, and is as it was embedded.
+    def readable(self, rows: Sequence[int], rank: int = 0) -> Media:
+        """A medium of some rows, of those whose file can still be read, and is as it was embedded.
+
+        Args:
+            rows: the nearest first.
+            rank: how many different media before it are passed over.
 
         Raises:
-            ValueError: if none can.
+            ValueError: if there are none, or not so many different ones.
         """
         errors: list[str] = []
+        nearer: set[str] = set()  # digests
         for row in rows:
-            entry = self.index.entries[row]
             try:
-                path = _place(entry, self.folders)
-                if (size := path.stat().st_size) != entry.size:
-                    raise ValueError(
-                        f"{path} has {size} bytes now, and had {entry.size} when it was embedded"
-                    )
-                return kinds_of_media.load(path, kind=entry.kind)
+                medium = self._load(self.index.entries[row])
             except (OSError, ValueError) as error:
                 errors.append(str(error))
+                continue
+            digest = medium.digest() if rank else ""
+            if digest not in nearer and len(nearer) == rank:
+                return medium
+            nearer.add(digest)
+        if nearer:
+            raise ValueError(
+                f"{rank + 1} different media are asked for, and {len(nearer)} of the {len(rows)} "
+                "nearest of the index are different and can be read; ask for fewer (`number`)"
+            )
         raise ValueError(
             f"none of the {len(rows)} nearest files of the index can be read any more, the first "
             f"for this reason: {errors[0]}; embed the files again"
         )
+
+    def _load(self, entry: FileEntry) -> Media:
+        """The medium of a file of the index.
+
+        Raises:
+            OSError: if it can't be read.
+            ValueError: likewise, or if it has another size than it had.
+        """
+        path = _place(entry, self.folders)
+        if (size := path.stat().st_size) != entry.size:
+            raise ValueError(
+                f"{path} has {size} bytes now, and had {entry.size} when it was embedded"
+            )
+        return kinds_of_media.load(path, kind=entry.kind)
 
     def encoding(self) -> CacheKey:
         """Give the encoder: embeddings are the same as other uses have."""

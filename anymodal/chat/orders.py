@@ -48,6 +48,7 @@ class Order:
         negative: what guidance leads away from; None for what the decoder has.
         neither: the third branch of guidance, which tells nothing of the conversation's media
             either; None for two branches.
+        rank: its place, from 0, among those that one span asks for.
     """
 
     index: int
@@ -57,6 +58,7 @@ class Order:
     references: MadeFrom = ()
     negative: Conditioning | None = None
     neither: Conditioning | None = None
+    rank: int = 0
 
     def with_media(self, media: Mapping[int, Media]) -> Order | None:
         """The order with those of its reply's media that it is made from; None until all are there.
@@ -101,8 +103,8 @@ def orders_of(
     number, made_from = settings[span.name].get(NUMBER, 1), references.of(span, index)
     away = _away(model, span.name, settings[span.name], references.media)
     return [
-        Order(place, span.name, conditioning, seed + place, made_from, *away)
-        for place in range(index, index + number)
+        Order(index + rank, span.name, conditioning, seed + index + rank, made_from, *away, rank)
+        for rank in range(number)
     ]
 
 
@@ -174,6 +176,8 @@ def make(
     if decoder.slots(settings, roles):
         settings = {**settings, "references": [order.references for order in orders]}
     new = decoder.synthesized(batch, settings)
+    if decoder.takes_ranks:
+        settings = {**settings, "ranks": [order.rank for order in orders]}
     try:
         media = decoder.sample(batch, generator=generators, progress=progress, **settings)
     except NonFiniteError as error:

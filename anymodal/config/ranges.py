@@ -136,7 +136,8 @@ def _settings_of(sample: Callable[..., object] | None) -> tuple[tuple[str, ...],
         return MEDIA_SETTINGS, False
     parameters = inspect.signature(sample).parameters.values()
     internal = (
-        *("conditioning", "generator", "negative", "neither", "progress", "references", "self"),
+        *("conditioning", "generator", "negative", "neither", "progress", "ranks", "references"),
+        "self",
     )
     parameter_names = [
         p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)

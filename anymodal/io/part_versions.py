@@ -37,13 +37,13 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "dcb7a9e663257337", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "2194a1e0aed58dd4", ("anymodal.decoders.families", "anymodal.types")
+        1, "5aff12295cc6d461", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
-        1, "a617f536f551f6bd", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
+        1, "fcc0f4e737562e1c", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
     ),
     "anymodal.decoders.choosing": PartVersion(
-        1, "7faeba436059ce3d", ("anymodal.decoders.retrieval", "anymodal.types")
+        1, "438d5a06200a8956", ("anymodal.decoders.retrieval", "anymodal.types")
     ),
     "anymodal.decoders.families": PartVersion(1, "8b4031c428106eac", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(

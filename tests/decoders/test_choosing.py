@@ -222,3 +222,11 @@ def ordered(model: AnyModal, states: torch.Tensor, choice: str) -> Any:
     order = Order(0, "image", conditioning, seed=3)
     settings = {**model.modalities["image"].settings({"choice": choice})}
     return make(model, "image", [order], settings)[0]
+
+
+def test_of_several_each_that_is_found_is_another(home: Path, decoder: ChoosingDecoder) -> None:
+    conditioning = asked(decoder, [True, True, False], 1)
+    media = decoder.sample(conditioning, steps=2, guidance=1.0, ranks=[0, 1, 2])
+    _, rows = decoder.nearest(decoder.split(conditioning).found[:1], 2)
+    expected = [decoder.finder.readable([row]) for row in rows[0].tolist()]
+    assert media[:2] == expected and media[0] != media[1]

@@ -8,23 +8,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openai
 import pytest
 import torch
 import torch.nn.functional as F
 import yaml
 
-from anymodal.chat.orders import Order, make
+from anymodal.chat.orders import Order, make, orders_of
+from anymodal.chat.references import ReplyReferences
 from anymodal.decoders import RetrievalDecoder
 from anymodal.encoders import Encoder
 from anymodal.heads import LinearHead
 from anymodal.io.checkpoint import CheckpointError
+from anymodal.language.reply_state import SpanReady
 from anymodal.media import Audio, Image, Media
 from anymodal.model import AnyModal
 from anymodal.tools.embed.opening import open_encoders
 from anymodal.tools.embed.run import embed_files
-from anymodal.types import Conditioning
+from anymodal.types import Conditioning, Message
 from tests.support.composed import model_config, write_model
 from tests.support.random_media import noise, pixels
+from tests.support.serving import model_to_serve, serving
 
 COUNT = 6
 
@@ -82,6 +86,29 @@ def test_the_nearest_media_come_back(
         decoder.embed_captions(["a ball"])
     half = copy.deepcopy(decoder).bfloat16()
     assert half.sample(asking(encoder, photos), steps=1, guidance=1.0) == photos
+
+
+def test_several_are_the_nearest_different_ones(
+    home: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    shutil.copytree(home / "photos", tmp_path / "photos")
+    shutil.copy(tmp_path / "photos/4.png", tmp_path / "photos/again.png")
+    embed_files([tmp_path / "photos"], {"image": encoder}, tmp_path / "x.npy")
+    decoder = RetrievalDecoder.from_pretrained(tmp_path / "x.npy", encoder=encoder)
+    wanted = asking(encoder, [photo(home, 4)])
+    _, rows = decoder.nearest(wanted, 99)
+    paths = [Path(decoder.index.entries[row].path).stem for row in rows[0].tolist()]
+    assert set(paths[:2]) == {"4", "again"}
+    different = [photo(home, int(each)) for each in paths if each != "again"]
+    each = Conditioning(wanted.embeds.expand(3, -1, -1), wanted.mask.expand(3, -1))
+    found = decoder.sample(each, ranks=[0, 2, 1])
+    assert found == [different[0], different[2], different[1]]
+    with pytest.raises(ValueError, match=r"number=8; the index has 7 files, ask for fewer"):
+        decoder.check_settings({"number": 8})
+    with pytest.raises(ValueError, match="there is no setting 'ranks'"):
+        decoder.check_settings({"ranks": [1]})
+    with pytest.raises(ValueError, match=r"7 different media are asked for, and 6 of the 7"):
+        decoder.sample(wanted, ranks=[6])
 
 
 def test_a_file_that_is_gone_gives_way_to_the_next(
@@ -187,6 +214,15 @@ def test_a_model_that_finds_is_exported(home: Path, tmp_path: Path) -> None:
     found = ordered(model, states)
     assert found in [photo(home, index) for index in range(COUNT)]
     assert found.provenance is None, "nobody made it here"
+    settings = {"image": {**model.modalities["image"].sampling, "number": 3}}
+    references = ReplyReferences(model, [Message("user", "three")])
+    orders = orders_of(model, SpanReady("image", states[0], states[0]), 2, 0, settings, references)
+    several = make(model, "image", orders, settings["image"])
+    assert several[0] == found and len({each.digest() for each in several}) == 3
+    with serving([model_to_serve(model, "finder")]) as url:
+        with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+            answer = client.images.generate(model="finder", prompt="two", n=2)
+    assert len({each.b64_json for each in answer.data or ()}) == 2
     model.save_pretrained(tmp_path / "saved")
     assert ordered(AnyModal.from_pretrained(tmp_path / "saved"), states) == found
 

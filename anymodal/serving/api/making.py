@@ -82,6 +82,12 @@ async def make_media(
     sampling = media_settings(body, served, modality)
     if defaults:
         sampling[modality] = {**defaults, **sampling.get(modality, {})}
+    count = state.choices(body.n)
+    if count > 1 and _finds(served, modality):
+        # Other seeds would find the same; of one request they are the nearest ones.
+        own = sampling.get(modality, {})
+        sampling[modality] = {**own, ranges.NUMBER: count * int(own.get(ranges.NUMBER, 1))}
+        count = 1
     requests = [
         ReplyRequest(
             conversation,
@@ -90,13 +96,20 @@ async def make_media(
             references={**media_references(body, served), **(made_from or {})},
             forced=[modality],
         )
-        for index in range(state.choices(body.n))
+        for index in range(count)
     ]
     streams = await submit_all(served.engine, requests, body)
     param = body.field_of("prompt") or "input"
     groups = await all_of(streams, (_media(state, served, each, param) for each in streams))
     media = [medium for group in groups for medium in group]
     return media, [stream.usage for stream in streams]
+
+
+def _finds(served: ServedModel, modality: str) -> bool:
+    """Whether a model's decoder may find media, which seeds don't tell apart."""
+    if served.model is None:
+        return False
+    return served.model.decoders.get(modality).takes_ranks
 
 
 async def _media(
