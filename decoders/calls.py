@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -138,6 +139,19 @@ class StepMonitor:
         latents = tensors["latents"]
         self.legacy_callback(step, timestep, latents)
         return {} if self.keep is None else {"latents": self.keep(latents)}
+
+    def watch(self, scheduler: Scheduler) -> None:
+        """See a scheduler's steps, for pipelines that take no callback; it is a call's own."""
+        own_step, count = scheduler.step, itertools.count()
+
+        def step(*args: object, **settings: object) -> object:
+            output: Any = own_step(*args, **settings)
+            latents, *others = output
+            timestep = args[1] if len(args) > 1 else settings.get("timestep")
+            changed = self.callback_on_step_end(None, next(count), timestep, {"latents": latents})
+            return (changed.get("latents", latents), *others)
+
+        scheduler.step = step
 
     def legacy_callback(self, step: int, timestep: object, latents: Tensor) -> None:
         """Diffusers' older kind of callback, which may only write into tensors."""

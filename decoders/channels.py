@@ -35,9 +35,7 @@ class FirstFrameFamily(Family):
 
     def prepare_networks(self) -> None:
         """Give denoisers zeros on the channels that a call leaves out, as long as they are."""
-        for network in self.networks:
-            hook = partial(_fill, axis=self.channel_axis)
-            network.register_forward_pre_hook(hook, with_kwargs=True)
+        fill_channels(self.networks, self.channel_axis)
 
     @abstractmethod
     def further_channels(self, references: Sequence[EncodedReference], like: Tensor) -> Tensor:
@@ -94,6 +92,12 @@ class FurtherChannels(FamilyReferences[FirstFrameFamily]):
         finally:
             for hook in hooks:
                 hook.remove()
+
+
+def fill_channels(networks: Sequence[Network], axis: int = 1) -> None:
+    """Give denoisers zeros on the channels that a call leaves out, as long as they are."""
+    for network in networks:
+        network.register_forward_pre_hook(partial(_fill, axis=axis), with_kwargs=True)
 
 
 def _fill(

@@ -37,7 +37,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     ),
     "anymodal.language.families": PartVersion(1, "dcb7a9e663257337", ("anymodal.encoders",)),
     "anymodal.decoders": PartVersion(
-        1, "5aff12295cc6d461", ("anymodal.decoders.families", "anymodal.types")
+        1, "18fad0a1df4a54dd", ("anymodal.decoders.families", "anymodal.types")
     ),
     "anymodal.decoders.retrieval": PartVersion(
         1, "fcc0f4e737562e1c", ("anymodal.decoders", "anymodal.encoders", "anymodal.types")
@@ -45,7 +45,7 @@ PART_VERSIONS: dict[str, PartVersion] = {
     "anymodal.decoders.choosing": PartVersion(
         1, "438d5a06200a8956", ("anymodal.decoders.retrieval", "anymodal.types")
     ),
-    "anymodal.decoders.families": PartVersion(1, "8b4031c428106eac", ("anymodal.decoders",)),
+    "anymodal.decoders.families": PartVersion(1, "c3d62124971d1111", ("anymodal.decoders",)),
     "anymodal.decoders.speech": PartVersion(
         1, "58740507ef5dd3eb", ("anymodal.decoders", "anymodal.media")
     ),

@@ -86,6 +86,7 @@ class Family(ABC):
         takes_negative_prompt: whether guidance may lead away from another caption than the empty.
         frame_group: clips have one frame more than a multiple of this.
         legacy_callback: whether the pipeline reports steps to diffusers' older kind of callback.
+        watches_steps: whether it takes no callback, so that its scheduler's steps are watched.
         sees_references: whether captions are embedded with the references that stand beside them.
         takes_mask: whether masked positions of a conditioning change nothing.
         third_branch: whether its pipeline asks for both branches of guidance in one call, with
@@ -108,6 +109,7 @@ class Family(ABC):
     reference_encoders: ClassVar[tuple[str, ...]] = ()
     unsupported_components: ClassVar[Mapping[str, str]] = {}
     legacy_callback: ClassVar[bool] = False
+    watches_steps: ClassVar[bool] = False
     sees_references: ClassVar[bool] = False
     takes_mask: ClassVar[bool] = False
     third_branch: ClassVar[bool] = False
@@ -403,10 +405,14 @@ class Family(ABC):
                 further, steps, blend = self.begin(start, call)
                 call |= further
             monitor = StepMonitor(progress, steps, keep, blend)
-            callback: dict[str, object] = (
-                {"callback": monitor.legacy_callback}
-                if self.legacy_callback
-                else {"callback_on_step_end": monitor.callback_on_step_end}
-            )
-            output = self.pipeline(**call, **callback)
+            output = self.pipeline(**call, **self._callback(monitor))
         return check_finite_media(self.pipeline, self.network, monitor, self.items(output))
+
+    def _callback(self, monitor: StepMonitor) -> dict[str, object]:
+        """The argument by which a call reports its steps."""
+        if self.watches_steps:
+            monitor.watch(self.pipeline.scheduler)
+            return {}
+        if self.legacy_callback:
+            return {"callback": monitor.legacy_callback}
+        return {"callback_on_step_end": monitor.callback_on_step_end}

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from diffusers import MotifVideoImage2VideoPipeline
-from diffusers.guiders import BaseGuidance, ClassifierFreeGuidance
 from torch import Tensor
 
-from anymodal.decoders.calls import replaced_attribute
 from anymodal.decoders.channels import FirstFrameFamily
 from anymodal.decoders.families.causal_videos import Causal
+from anymodal.decoders.families.guided import Guided, check_guider
 from anymodal.decoders.mechanism import ReferenceMechanism
 from anymodal.decoders.pipeline import Pipeline
 from anymodal.decoders.references import EncodedReference, EncodedReferences
-from anymodal.media import Media
 from anymodal.types import Conditioning
 
 
-class MotifVideo(FirstFrameFamily, Causal):
+class MotifVideo(FirstFrameFamily, Guided, Causal):
     """Motif-Video (https://huggingface.co/Motif-Technologies/Motif-Video-2B): T5Gemma 2.
 
     A first frame stands on channels beside the noise, its latents and a mask, and before the
-    caption, as what the caption encoder's own tower sees of it. Guidance is a part of its pipeline,
-    which keeps its kind and gets each call's weight; it is classifier-free where there is none.
+    caption, as what the caption encoder's own tower sees of it.
 
     Args:
         pipeline: a `MotifVideoPipeline`.
@@ -50,12 +45,7 @@ class MotifVideo(FirstFrameFamily, Causal):
         width: int = 1280,
         fps: float = 24.0,
     ) -> None:
-        guider = pipeline.guider
-        if guider is not None and not hasattr(guider, "guidance_scale"):
-            raise ValueError(
-                f"this Motif-Video is guided by {type(guider).__name__}, which has other weights "
-                "than a call's one; give it a guider that has one, such as ClassifierFreeGuidance"
-            )
+        check_guider(pipeline, "Motif-Video")
         self.feature_extractor = pipeline.feature_extractor
         factor, config = int(pipeline.vae_scale_factor_spatial), pipeline.transformer.config
         super().__init__(
@@ -148,24 +138,7 @@ class MotifVideo(FirstFrameFamily, Causal):
     def call_kwargs(
         self, positive: Conditioning, negative: Conditioning | None, guidance: float
     ) -> dict[str, object]:
-        arguments = super().call_kwargs(positive, negative, guidance) | {
+        return super().call_kwargs(positive, negative, guidance) | {
             "prompt_attention_mask": positive.mask,
             "negative_prompt_attention_mask": None if negative is None else negative.mask,
         }
-        arguments.pop("guidance_scale")  # its guider's, in `sample`
-        return arguments
-
-    def sample(self, *conditioning: Any, guidance: float, **more: Any) -> list[Media]:
-        """Call the pipeline, with a guider of this weight."""
-        with replaced_attribute(self.pipeline, "guider", self._guider(guidance)):
-            return super().sample(*conditioning, guidance=guidance, **more)
-
-    def _guider(self, guidance: float) -> BaseGuidance:
-        guider: Any = copy.deepcopy(self.pipeline.guider)
-        if guider is None:
-            guider = ClassifierFreeGuidance()
-        if guidance <= 1:
-            guider.disable()
-        # Some count from the caption's own estimate on, so that their 0 is no guidance.
-        guider.guidance_scale = guidance - getattr(guider, "use_original_formulation", False)
-        return guider

@@ -31,6 +31,7 @@ FAMILIES = {
     "WanPipeline": "wan.Wan",
     "WanImageToVideoPipeline": "wan.WanImageToVideo",
     "MotifVideoPipeline": "motif.MotifVideo",
+    "HunyuanVideo15Pipeline": "hunyuan_video.HunyuanVideo15",
     "CogVideoXPipeline": "cogvideox.CogVideoX",
     "CogVideoXImageToVideoPipeline": "cogvideox.CogVideoXImageToVideo",
 }
@@ -42,11 +43,8 @@ REFUSED = {
     "from a picture make Wan 2.2 5B (WanPipeline) and Latte with references=[first]",
     "MotifVideoImage2VideoPipeline": "its call makes nothing without a picture; open it as the "
     "MotifVideoPipeline that its folder names, with references=[first]",
-    "HunyuanVideo15Pipeline": "no family here stands for its two caption encoders, and its licence "
-    "leaves out the EU, the UK and South Korea; use WanPipeline or MotifVideoPipeline",
-    "HunyuanVideo15ImageToVideoPipeline": "no family here stands for its two caption encoders, and "
-    "its licence leaves out the EU, the UK and South Korea; use Wan 2.2 5B (WanPipeline) or "
-    "MotifVideoPipeline with references=[first]",
+    "HunyuanVideo15ImageToVideoPipeline": "no family here shows its network what its encoder of "
+    "pictures sees; use Wan 2.2 5B (WanPipeline) or MotifVideoPipeline with references=[first]",
     "LTX2ImageToVideoPipeline": "its call makes nothing without a picture; open it as the "
     "LTX2Pipeline that its folder names, with references=[first]",
     "WanVACEPipeline": "its references go through a control network, which no loss here teaches; "

@@ -6,6 +6,7 @@ from typing import Any
 
 from diffusers import (
     AutoencoderKLCogVideoX,
+    AutoencoderKLHunyuanVideo15,
     AutoencoderKLLTX2Audio,
     AutoencoderKLLTX2Video,
     AutoencoderKLLTXVideo,
@@ -17,6 +18,8 @@ from diffusers import (
     DDIMScheduler,
     DiffusionPipeline,
     FlowMatchEulerDiscreteScheduler,
+    HunyuanVideo15Pipeline,
+    HunyuanVideo15Transformer3DModel,
     LTX2Pipeline,
     LTX2VideoTransformer3DModel,
     LTXPipeline,
@@ -34,15 +37,29 @@ from diffusers.guiders import ClassifierFreeGuidance
 from diffusers.pipelines.ltx2 import LTX2TextConnectors
 from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
 from transformers import (
+    ByT5Tokenizer,
     Gemma3Config,
     Gemma3ForConditionalGeneration,
+    Qwen2_5_VLTextConfig,
+    Qwen2_5_VLTextModel,
     SiglipImageProcessorPil,
+    T5Config,
+    T5EncoderModel,
 )
 from transformers.models.t5gemma2.configuration_t5gemma2 import T5Gemma2EncoderConfig
 from transformers.models.t5gemma2.modeling_t5gemma2 import T5Gemma2Encoder
 
 from anymodal.toybox import decoders as nano
-from tests.support.pipeline_parts import LENGTH, SMALL, clip, small_vae, t5, tokenizer, words
+from tests.support.pipeline_parts import (
+    LENGTH,
+    SMALL,
+    clip,
+    qwen_tokenizer,
+    small_vae,
+    t5,
+    tokenizer,
+    words,
+)
 
 
 def latte() -> DiffusionPipeline:
@@ -260,6 +277,53 @@ def motif() -> DiffusionPipeline:
         guider=ClassifierFreeGuidance(guidance_scale=5.0),
         feature_extractor=SiglipImageProcessorPil(size={"height": 8, "width": 8}),
     )
+
+
+def hunyuan_video() -> DiffusionPipeline:
+    chat = qwen_tokenizer()
+    # Its pipeline cuts off so many tokens, which its own system message takes.
+    chat.chat_template = "{{ 'small ' * 108 }}{{ messages[-1]['content'] }}"
+    text = Qwen2_5_VLTextConfig(
+        vocab_size=len(chat),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=3,  # its pipeline reads the states before the last two
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        rope_scaling={"rope_type": "default", "mrope_section": [1, 1, 2]},
+    )
+    quoted = T5Config(
+        vocab_size=384, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2, dropout_rate=0.0
+    )
+    pipeline = HunyuanVideo15Pipeline(
+        text_encoder=Qwen2_5_VLTextModel(text).eval(),
+        tokenizer=chat,
+        transformer=HunyuanVideo15Transformer3DModel(
+            in_channels=9,
+            out_channels=4,
+            num_attention_heads=2,
+            attention_head_dim=16,
+            num_layers=1,
+            num_refiner_layers=1,
+            text_embed_dim=16,
+            text_embed_2_dim=8,
+            image_embed_dim=8,
+            rope_axes_dim=(4, 6, 6),
+        ).eval(),
+        vae=AutoencoderKLHunyuanVideo15(
+            latent_channels=4,
+            block_out_channels=(8, 8, 8, 8),
+            layers_per_block=1,
+            spatial_compression_ratio=8,
+            temporal_compression_ratio=4,
+        ).eval(),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=5.0),
+        text_encoder_2=T5EncoderModel(quoted).eval(),
+        tokenizer_2=ByT5Tokenizer(),
+        guider=ClassifierFreeGuidance(guidance_scale=6.0),
+    )
+    pipeline.vision_num_semantic_tokens = 4  # of zeros, which are masked
+    return pipeline
 
 
 def cogvideox(rotary: bool = False) -> DiffusionPipeline:

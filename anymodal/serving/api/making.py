@@ -109,7 +109,7 @@ def _finds(served: ServedModel, modality: str) -> bool:
     """Whether a model's decoder may find media, which seeds don't tell apart."""
     if served.model is None:
         return False
-    return served.model.decoders.get(modality).takes_ranks
+    return bool(served.model.decoders.get(modality).takes_ranks)
 
 
 async def _media(
