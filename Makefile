@@ -19,11 +19,15 @@ help:  ## list the targets
 demo: $(DEMO)  ## a conversation through every modality, as a page in demo-out/
 	$(BIN)/anymodal demo --out demo-out
 
+# Bytecode is written even where the environment says not to: both workers would compile all tests,
+# and every process that a test starts would compile the package.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: $(READY)  ## the quick tests, on two cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
 
 test-all: $(READY)  ## all tests: documents, notebooks, a browser and Ray too; a missing tool is skipped and counted
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "extended or not extended" -rs
+	$(PYTEST) -m "extended or not extended" -rs
 
 docs: $(READY)  ## the documents, as pages in docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

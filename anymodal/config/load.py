@@ -40,7 +40,9 @@ def load_config(
     with _explain_errors(str(path)):
         if schema is not None:
             check_schema(schema, OmegaConf.to_container(config, resolve=False))
-            config = typing.cast(DictConfig, OmegaConf.merge(OmegaConf.structured(schema), config))
+            # Neither of the two is wanted afterwards, so nothing has to be copied.
+            merged = OmegaConf.unsafe_merge(OmegaConf.structured(schema), config)
+            config = typing.cast(DictConfig, merged)
         for override in overrides:
             _override(config, override, Path(path).parent, schema)
         container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
@@ -69,7 +71,7 @@ def structured(schema: type[Schema], config: Mapping[str, Any], place: str) -> S
     """
     with _explain_errors(place):
         check_schema(schema, config)
-        node = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(dict(config)))
+        node = OmegaConf.unsafe_merge(OmegaConf.structured(schema), dict(config))
         settings = OmegaConf.to_object(node)
     assert isinstance(settings, schema)
     return settings
@@ -99,7 +101,7 @@ def _read_file(path: Path, above: tuple[Path, ...] = ()) -> DictConfig:
     # A base may have bases; `above` has the files on the way here, so that a circle ends.
     below = [_read_file(path.parent / base, (*above, path.resolve())) for base in bases]
     with _explain_errors(str(path)):
-        node = OmegaConf.merge(OmegaConf.create({}), *below, resolve_here(config, path.parent))
+        node = OmegaConf.unsafe_merge(*below, OmegaConf.create(resolve_here(config, path.parent)))
     assert isinstance(node, DictConfig)
     return node
 

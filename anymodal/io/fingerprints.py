@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -50,24 +51,53 @@ def _lasting(node: object) -> object:
 # ---- Weights -------------------------------------------------------------------------------------
 
 
-@torch.no_grad()
 def weights_fingerprint(module: nn.Module, dtype: torch.dtype | None = None) -> str:
     """A hash of some values of each weight, in whatever precision they are, or after a `cast`.
 
     It tells trained weights from others, which differ everywhere, and isn't proof against somebody
     who edits a few. Adapters and new tokens' rows are left out: they are a model's own.
     """
-    state = hashlib.sha256()
-    for name, value in sorted(module.named_parameters()):
+    return weights_fingerprints(module, [dtype])[0]
+
+
+@torch.no_grad()
+def weights_fingerprints(module: nn.Module, dtypes: Iterable[torch.dtype | None]) -> list[str]:
+    """The `weights_fingerprint` after a cast to each of several types."""
+    weights = [
+        (name, value.detach())
+        for name, value in sorted(module.named_parameters())
         # What a stage trained beside them is saved by the model itself.
-        if "lora_" in name or name in ("rows", "output_rows") or not value.is_floating_point():
-            continue
-        flat = value.detach().reshape(-1)
+        if "lora_" not in name and name not in ("rows", "output_rows") and value.is_floating_point()
+    ]
+    names = [
+        f"{name.replace('.base_layer.', '.')}:{tuple(v.shape)}:".encode() for name, v in weights
+    ]
+    flat = [value.reshape(-1) for _, value in weights]
+    samples = [each[:: max(1, each.numel() // SAMPLED)] for each in flat]
+    prints = []
+    for dtype in dtypes:
+        state = hashlib.sha256()
+        for name, values in zip(names, _as_bytes(samples, dtype), strict=True):
+            state.update(name)
+            state.update(values)
+        prints.append(state.hexdigest()[:16])
+    return prints
+
+
+def _as_bytes(samples: Sequence[Tensor], dtype: torch.dtype | None) -> list[bytes]:
+    """The values of each as float64, cast and copied to the processor together."""
+    together: dict[tuple[torch.device, torch.dtype], list[int]] = {}
+    for place, sample in enumerate(samples):
+        together.setdefault((sample.device, sample.dtype), []).append(place)
+    found = [b""] * len(samples)
+    for places in together.values():
+        joined = torch.cat([samples[place] for place in places])
         # Widened after the cast: NumPy has no bfloat16, and a float64 keeps every value.
-        sample = flat[:: max(1, len(flat) // SAMPLED)].to(dtype or value.dtype).double().cpu()
-        state.update(f"{name.replace('.base_layer.', '.')}:{tuple(value.shape)}:".encode())
-        state.update(sample.numpy().tobytes())
-    return state.hexdigest()[:16]
+        values = joined.to(dtype or joined.dtype).double().cpu().numpy()
+        ends = np.cumsum([len(samples[place]) for place in places])[:-1]
+        for place, part in zip(places, np.split(values, ends), strict=True):
+            found[place] = part.tobytes()
+    return found
 
 
 def named_weights(modules: Iterable[nn.Module]) -> Iterator[tuple[str, Tensor]]:

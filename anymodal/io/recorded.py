@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from anymodal.io.fingerprints import weights_fingerprint
+from anymodal.io.fingerprints import weights_fingerprint, weights_fingerprints
 
 OPENS = "from_pretrained"
 """The classmethod by which a class opens files of its own; `save_pretrained` writes them."""
@@ -120,9 +120,7 @@ def _plain(value: object) -> Any:
 def _fingerprints(part: object) -> tuple[str, ...]:
     if not isinstance(part, nn.Module) or any(weight.is_meta for weight in part.parameters()):
         return ()
-    return tuple(
-        weights_fingerprint(part, dtype) for dtype in (None, torch.bfloat16, torch.float16)
-    )
+    return tuple(weights_fingerprints(part, (None, torch.bfloat16, torch.float16)))
 
 
 def construction_of(part: object) -> Construction | None:
