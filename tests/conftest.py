@@ -26,12 +26,22 @@ settings.load_profile("ci")
 
 LONGEST = (
     "repository/test_examples.py",
+    "training/test_resume.py",
     "distributed/test_processes.py",
+    "composition/test_shipped.py",
+    "tools/test_cards.py",
+    "composition/test_systems.py",
+    "training/test_real_files.py",
+    "training/test_validation.py",
+    "training/test_switches.py",
+    "training/test_precision.py",
+    "decoders/test_sampling.py",
+    "decoders/test_decoders.py",
+    "composition/test_saving.py",
+    "chat/test_threads.py",
+    "config/test_config_mutations.py",
     "repository/test_benchmarks.py",
     "repository/test_new_modality.py",
-    "tools/test_cards.py",
-    "chat/test_threads.py",
-    "training/test_resume.py",
 )
 """Files that take longest; a file is run by one worker from its beginning to its end."""
 

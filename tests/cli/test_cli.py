@@ -196,9 +196,11 @@ def test_toybox_is_decided_by_its_seed(tmp_path: Path) -> None:
     assert not list((tmp_path / "a").glob("0000-audio*"))
 
 
-def test_every_shipped_config_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
-    assert CONFIGS and run("validate", "--no-data", *CONFIGS) == 0
-    assert capsys.readouterr().out.count(": ok") == len(CONFIGS)
+def test_shipped_configs_are_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    """Some of each folder; tests/config/test_configs.py checks all."""
+    some = CONFIGS[::12]
+    assert len(some) > 5 and run("validate", "--no-data", *some) == 0
+    assert capsys.readouterr().out.count(": ok") == len(some)
 
 
 def test_validate_names_each_wrong_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

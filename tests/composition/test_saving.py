@@ -108,9 +108,17 @@ def adapted(config: Any, tmp_path: Path) -> AnyModal:
     return model
 
 
-@pytest.mark.parametrize("where", ["top", "node", "call"])
-@pytest.mark.parametrize("with_parts", [False, True])
-@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize(
+    ("where", "with_parts", "merged"),  # every two of them in every way
+    [
+        ("top", False, False),
+        ("top", True, True),
+        ("node", False, True),
+        ("node", True, False),
+        ("call", False, False),
+        ("call", True, True),
+    ],
+)
 def test_adapters_merged_or_not_are_saved_and_opened(
     parts: Path, tmp_path: Path, where: str, with_parts: bool, merged: bool
 ) -> None:

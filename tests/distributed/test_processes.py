@@ -139,9 +139,18 @@ def compare(
 
 # ---- As one process ----------------------------------------------------------------------------
 
+SLOW = pytest.mark.extended
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
-@pytest.mark.parametrize("losses", [("text", "align"), ("align",)], ids="+".join)
+
+@pytest.mark.parametrize(
+    ("strategy", "losses"),
+    [
+        ("ddp", ("align",)),
+        ("fsdp2", ("text", "align")),
+        pytest.param("ddp", ("text", "align"), marks=SLOW),
+        pytest.param("fsdp2", ("align",), marks=SLOW),
+    ],
+)
 def test_two_processes_have_the_gradients_of_one_at_twice_the_batch(
     parts: Path, tmp_path: Path, strategy: str, losses: tuple[str, ...]
 ) -> None:
@@ -168,8 +177,15 @@ def test_two_processes_prefer_as_one(parts: Path, tmp_path: Path, strategy: str)
     compare(tmp_path, strategy, atol=5e-5, **{**prefer, **more, "data": data})
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
-@pytest.mark.parametrize("asks", [False, True], ids=["sees", "asks"])
+@pytest.mark.parametrize(
+    ("strategy", "asks"),
+    [
+        ("ddp", True),
+        ("fsdp2", False),
+        pytest.param("ddp", False, marks=SLOW),
+        pytest.param("fsdp2", True, marks=SLOW),
+    ],
+)
 def test_a_process_without_media_keeps_step_where_only_the_projection_trains(
     tmp_path: Path, strategy: str, asks: bool
 ) -> None:
@@ -189,6 +205,12 @@ FUSIONS: dict[str, dict[str, Any]] = {
     "SparseUpcycling": {"experts": 3, "every": 1, "capacity": None},
     "MediaAdapterPrefix": {"length": 3, "width": 8, "depth": 1, "heads": 2},
 }
+QUICK_FUSIONS = {
+    ("GatedCrossAttention", "ddp"),
+    ("CrossLayers", "fsdp2"),
+    ("SparseUpcycling", "fsdp2"),
+    ("MediaAdapterPrefix", "fsdp2"),
+}
 
 
 def open_gates(config: str, open_at: float = 0.5) -> AnyModal:
@@ -205,11 +227,7 @@ def open_gates(config: str, open_at: float = 0.5) -> AnyModal:
 @pytest.mark.parametrize(
     ("fusion", "strategy"),
     [
-        pytest.param(
-            fusion,
-            strategy,
-            marks=[pytest.mark.extended] * (strategy == "ddp" and fusion != "GatedCrossAttention"),
-        )
+        pytest.param(fusion, strategy, marks=[SLOW] * ((fusion, strategy) not in QUICK_FUSIONS))
         for fusion in FUSIONS
         for strategy in ("ddp", "fsdp2")
     ],
@@ -234,11 +252,17 @@ def test_a_fusion_learns_alone_in_two_processes_as_in_one(
     compare(tmp_path, strategy, model=model, data=data, stage=stage)
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+ACCUMULATING, AT_ONCE = ("batch_size=8",), ("batch_size=16", "accumulate_grad_batches=1")
+
+
 @pytest.mark.parametrize(
-    "whole",
-    [("batch_size=8",), ("batch_size=16", "accumulate_grad_batches=1")],
-    ids=["one accumulates too", "one has it in one batch"],
+    ("strategy", "whole"),
+    [
+        ("ddp", AT_ONCE),
+        ("fsdp2", ACCUMULATING),
+        pytest.param("ddp", ACCUMULATING, marks=SLOW),
+        pytest.param("fsdp2", AT_ONCE, marks=SLOW),
+    ],
 )
 def test_two_processes_on_one_cache_accumulate_the_gradients_of_one(
     parts: Path,

@@ -49,17 +49,18 @@ ENCODERS: dict[str, Callable[[], Encoder]] = {
 
 
 class TestContract:
-    @pytest.fixture(params=ENCODERS.values(), ids=ENCODERS)
+    # No test changes an encoder's weights, so one is built for all tests of its kind.
+    @pytest.fixture(scope="class", params=ENCODERS.values(), ids=ENCODERS)
     def build(self, request: pytest.FixtureRequest) -> Callable[[], Encoder]:
         torch.manual_seed(0)
         builder: Callable[[], Encoder] = request.param
         return builder
 
-    @pytest.fixture
+    @pytest.fixture(scope="class")
     def encoder(self, build: Callable[[], Encoder]) -> Encoder:
         return build().eval()
 
-    @pytest.fixture
+    @pytest.fixture(scope="class")
     def batch(self, encoder: Encoder) -> Tensor:
         return encoder.collate([encoder.prepare(media) for media in ODD_MEDIA[encoder.media]])
 

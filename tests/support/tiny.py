@@ -91,7 +91,7 @@ def compose(num_pointers: int = 0, references: Sequence[str] = ()) -> AnyModal:
     ).eval()
     small = {"heads": 2, "head_width": 16, "layers": 1, "length": 8, "width": 16}
     pictures = nano.image_autoencoder(size=16, channels=(8, 8), groups=4)
-    waves = nano.audio_autoencoder(width=8, ratios=(4, 4), multiples=(1, 2), rate=RATE)
+    waves = nano.audio_autoencoder(width=8, ratios=(16,), multiples=(1,), rate=RATE)
     words = train_tokenizer(texts * 5, 300, chat_template=None, append_end=True)
     decoders = {
         "image": DiffusionDecoder(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -12,8 +13,8 @@ import yaml
 from anymodal import AnyModal, cli
 from anymodal.tools.plan.budget import CUDA_TAKES, MemoryBudget, read_budget
 from anymodal.tools.plan.parts import list_parts
-from anymodal.tools.plan.plan import make_plans
-from tests.support.composed import write_model
+from anymodal.tools.plan.plan import MemoryPlan, make_plans
+from tests.support.composed import model_config, write_model
 from tests.support.plans import plan, sizes
 
 
@@ -24,10 +25,34 @@ def run(*argv: object) -> int:
 # ---- Fitting -------------------------------------------------------------------------------------
 
 
-def test_what_fits_gets_no_advice_and_what_does_not_is_told(tiny: Path) -> None:
-    (roomy,) = plan(tiny)
+class Planned(NamedTuple):
+    """A tiny model, and its plans with plenty of room and with a byte too little."""
+
+    config: Path
+    roomy: MemoryPlan
+    narrow: MemoryPlan
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Planned:
+    config = write_model(tmp_path_factory.mktemp("planned"))
+    (roomy,) = plan(config)
+    return Planned(config, roomy, *plan(config, budget=MemoryBudget("small", roomy.need.peak - 1)))
+
+
+@pytest.fixture
+def listening(tiny: Path) -> Path:
+    """The tiny model without its decoders, which take most of a plan's time."""
+    config = model_config(tiny.parent)
+    config["parts"] = {name: config["parts"][name] for name in ("binder", "words")}
+    encoders = {name: {"encoder": node["encoder"]} for name, node in config["modalities"].items()}
+    tiny.write_text(yaml.safe_dump({**config, "modalities": encoders}))
+    return tiny
+
+
+def test_what_fits_gets_no_advice_and_what_does_not_is_told(planned: Planned) -> None:
+    roomy, narrow = planned.roomy, planned.narrow
     assert roomy.fits and not roomy.advice and roomy.advised is None
-    (narrow,) = plan(tiny, budget=MemoryBudget("small", roomy.need.peak - 1))
     assert not narrow.fits
     keys = {advice.key for advice in narrow.advice}
     assert {f"parts.{name}.dtype=bfloat16" for name in ("words", "image", "audio")} <= keys
@@ -37,15 +62,16 @@ def test_what_fits_gets_no_advice_and_what_does_not_is_told(tiny: Path) -> None:
     assert narrow.advised is not None and narrow.advised < roomy.need.peak
 
 
-def test_advice_does_what_it_says(tiny: Path) -> None:
-    (before,) = plan(tiny, budget=MemoryBudget("small", 1))
+def test_advice_does_what_it_says(planned: Planned, tmp_path: Path) -> None:
+    before = planned.narrow
     told = {advice.key: advice.saving for advice in before.advice}
-    config = yaml.safe_load(tiny.read_text())
+    config = yaml.safe_load(planned.config.read_text())
     config["parts"]["image"]["dtype"] = "bfloat16"
-    tiny.write_text(yaml.safe_dump(config))
-    (after,) = plan(tiny)
+    advised = tmp_path / "advised.yaml"
+    advised.write_text(yaml.safe_dump(config))
+    (after,) = plan(advised)
     assert before.need.peak - after.need.peak == told["parts.image.dtype=bfloat16"]
-    model = AnyModal.compose(tiny)
+    model = AnyModal.compose(advised)
     assert {p.dtype for p in model.decoders["image"].parameters()} == {torch.bfloat16}
     assert sizes(model) == after.need.of("weights")
 
@@ -88,28 +114,30 @@ def test_the_machine_is_a_budget() -> None:
             read_budget("cuda:0")
 
 
-def test_markdown_and_json_tell_the_same(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("plan", tiny, "--device", "24GB") == 0
+def test_markdown_and_json_tell_the_same(
+    listening: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("plan", listening, "--device", "24GB") == 0
     text = capsys.readouterr().out
-    assert run("plan", tiny, "--device", "24GB", "--json") == 0
+    assert run("plan", listening, "--device", "24GB", "--json") == 0
     (told,) = json.loads(capsys.readouterr().out)
     assert told["fits"] and told["peak"] == sum(sum(p["bytes"].values()) for p in told["parts"])
     for part in told["parts"]:
         assert f"| {part['name']} " in text and f"{part['parameters']:,}" in text
     assert "It fits into the 23,400 MB of 24GB." in text
-    (made,) = make_plans([str(tiny)], [], read_budget("24GB"), context=2048)
+    (made,) = make_plans([str(listening)], [], read_budget("24GB"), context=2048)
     assert made.to_json() == told
-    opened = list_parts(AnyModal.compose(tiny), made.need.sizes)
+    opened = list_parts(AnyModal.compose(listening), made.need.sizes)
     assert opened == made.parts
 
 
 def test_a_plan_that_does_not_fit_is_status_1(
-    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    listening: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
         "anymodal.tools.plan.budget.read_budget", lambda name: MemoryBudget(name, 1000)
     )
-    assert run("plan", tiny) == 1
+    assert run("plan", listening) == 1
     text = capsys.readouterr().out
     assert "It doesn't fit" in text and "take a larger device" in text
     assert "`parts.words.dtype=bfloat16`" in text
@@ -131,7 +159,7 @@ def test_a_plan_that_does_not_fit_is_status_1(
 def test_what_cannot_be_planned_is_told_in_a_line(
     argv: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = yaml.safe_load(write_model(tmp_path).read_text())
+    config = model_config(tmp_path)
     config["projektion"] = config.pop("projection")
     (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(config))
     (tmp_path / "neither.yaml").write_text("a: 1\n")

@@ -74,6 +74,7 @@ def test_expectations_are_of_the_toybox() -> None:
 def test_nothing_but_what_measures_reads_the_sets() -> None:
     for file in (ROOT / "anymodal").rglob("*.py"):
         module = ".".join(file.relative_to(ROOT / "anymodal").with_suffix("").parts)
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        text = file.read_text("utf-8")
+        for node in ast.walk(ast.parse(text)) if "frozen_sets" in text else ():
             if isinstance(node, ast.ImportFrom) and "frozen_sets" in (node.module or ""):
                 assert module in READERS, file

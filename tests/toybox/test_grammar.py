@@ -131,7 +131,7 @@ def test_every_cell_and_composed_request_is_a_kind() -> None:
 @pytest.mark.parametrize("unseen", [False, True])
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_conversations_are_well_formed(kind: str, unseen: bool) -> None:
-    for dialogue in samples(kind, 150, unseen):
+    for dialogue in samples(kind, 100, unseen):
         assert dialogue.kind == kind
         roles = [turn.role for turn in dialogue.turns]
         assert roles == ["user", "assistant"] * (len(roles) // 2)
@@ -161,7 +161,7 @@ def _check_reply(turn: DialogueTurn, answers: tuple[dict[str, str], ...]) -> Non
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_training_never_meets_a_held_out_pair(kind: str) -> None:
-    for dialogue in samples(kind, 200):
+    for dialogue in samples(kind, 100):
         for turn in dialogue.turns:
             assert not any(medium.scene.held_out for medium in turn.media)
             assert not pair_held_out(read_text(turn.text)), turn.text

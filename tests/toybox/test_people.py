@@ -73,14 +73,15 @@ def test_a_slip_never_makes_a_word_for_another_value() -> None:
 
 
 def _one_apart(a: str, b: str) -> bool:
-    if len(a) == len(b):
-        places = [i for i in range(len(a)) if a[i] != b[i]]
-        swapped = len(places) == 2 and a[places[0]] == b[places[1]] and a[places[1]] == b[places[0]]
-        return len(places) == 1 or (swapped and places[1] == places[0] + 1)
+    """Return whether two words differ by a letter, or by two neighbours in the other order."""
     short, long = sorted((a, b), key=len)
-    return len(long) == len(short) + 1 and any(
-        short == long[:i] + long[i + 1 :] for i in range(len(long))
-    )
+    if a == b or len(long) > len(short) + 1:
+        return False
+    i = next((i for i, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short))
+    if len(short) < len(long):
+        return short[i:] == long[i + 1 :]
+    swapped = short[i : i + 2] == long[i : i + 2][::-1] and short[i + 2 :] == long[i + 2 :]
+    return short[i + 1 :] == long[i + 1 :] or swapped
 
 
 @pytest.mark.parametrize("modality", GENERATED)

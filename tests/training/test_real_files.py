@@ -53,8 +53,7 @@ def data(target: str, path: Path, **how: Any) -> dict[str, Any]:
     return {"_target_": target, "path": str(path), **how}
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize(("workers", "precision"), [(0, "bf16-mixed"), (2, "32-true")])
 def test_files_train_like_items_in_memory_and_are_decoded_once(
     parts: Path,
     tmp_path: Path,

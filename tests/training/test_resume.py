@@ -204,14 +204,13 @@ def test_a_signal_while_processes_ask_each_other_is_not_lost(
     assert asked == [0, 1] and last(tmp_path / "run")["global_step"] == 2
 
 
-@pytest.mark.parametrize("accumulate_grad_batches", [1, 2])
 def test_a_run_whose_time_is_up_goes_on_and_has_as_long_again(
-    tmp_path: Path, accumulate_grad_batches: int, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", "anymodal")
-    more = {"accumulate_grad_batches": accumulate_grad_batches, "save_every": 1000}
+    more = {"accumulate_grad_batches": 2, "save_every": 1000}
     train(write(tmp_path, "straight", **more))
-    data = {**TOY["data"], "slow": 0.3}
+    data = {**TOY["data"], "slow": 0.15}
     timed = write(
         tmp_path, "timed", data=data, trainer={"accelerator": "cpu", "max_time": "00:00:00:01"},
         **more,
@@ -219,7 +218,7 @@ def test_a_run_whose_time_is_up_goes_on_and_has_as_long_again(
     steps = []
     while train(timed) is None:
         steps.append(last(tmp_path / "timed")["global_step"])
-        assert last(tmp_path / "timed")["batches"] == steps[-1] * accumulate_grad_batches
+        assert last(tmp_path / "timed")["batches"] == steps[-1] * 2
         assert f"max_time=00:00:00:01 is up: stopped at step {steps[-1]} of 4" in caplog.text
         assert not (tmp_path / "timed" / "model").exists()
     assert steps and steps == sorted(set(steps)), "each session went on"
@@ -305,16 +304,16 @@ def test_a_signal_saves_and_stops_and_the_run_goes_on(
 
 
 def test_a_run_killed_at_any_moment_loses_little_and_no_checkpoint(tmp_path: Path) -> None:
-    changes = {"steps": 500, "save_every": 5, "log_every": 50}
+    changes = {"steps": 250, "save_every": 5, "log_every": 50}
     train(write(tmp_path, "straight", **changes))
     path, place = write(tmp_path, "killed", **changes), tmp_path / "killed" / "checkpoints"
     moments = random.Random(0)
     reached, kills, hits, done, trace = 0, 0, 0, False, tmp_path / "trace"
     while not done:
-        # So slow that twenty kills fall within the run, wherever it is; then as fast as it can.
-        overrides = [f"+data.trace={trace}", *(["+data.slow=0.005"] if kills < 20 else [])]
+        # So slow that ten kills fall within the run, wherever it is; then as fast as it can.
+        overrides = [f"+data.trace={trace}", *(["+data.slow=0.005"] if kills < 10 else [])]
         child = start(train_quietly, path, overrides)
-        if kills < 20:
+        if kills < 10:
             while kills % 5 and child.is_alive() and not trace.exists():
                 time.sleep(0.005)  # the others may hit it as it starts
             time.sleep(moments.uniform(0.05, 0.6))
@@ -333,7 +332,7 @@ def test_a_run_killed_at_any_moment_loses_little_and_no_checkpoint(tmp_path: Pat
             reached = step
         trace.unlink(missing_ok=True)
     assert status == 0
-    assert kills == 20 and hits >= 16, "most hit a run that was training"
+    assert kills == 10 and hits >= 8, "most hit a run that was training"
     left = sorted(file.name for file in place.iterdir())
     assert left == ["last.ckpt", "previous.ckpt"], "nothing else is left of kills"
     for key in ("state_dict", "optimizer_states", "batches"):
