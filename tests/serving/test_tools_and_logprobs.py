@@ -17,6 +17,7 @@ from anymodal.model import AnyModal
 from anymodal.types import Message, TextDelta
 from tests.support.scripted import scripted_model
 from tests.support.serving import model_to_serve, serving
+from tests.support.tool_templates import TOOL_TEMPLATES
 
 TOOL: Any = {"type": "function", "function": {
     "name": "weather", "description": "of a city", "parameters": {"type": "object"}}}  # fmt: skip
@@ -218,3 +219,23 @@ def test_bytes_of_a_token_that_is_half_a_character(model: AnyModal) -> None:
     told = [token_bytes(language, token) or [] for token in ids]
     assert bytes(byte for each in told for byte in each).decode() == "∑≈"
     assert any("\ufffd" in token_text(language, token) for token in ids)
+
+
+def test_marks_that_are_special_tokens_tell_calls_over_http_too() -> None:
+    form = TOOL_TEMPLATES["gemma 4"]
+    pieces = ["Wait. ", "<|tool_call>", "call:weather{days:3}", "<tool_call|>"]
+    told = ["It is", " sunny."]
+    own = scripted_model(pieces, form.template, told, form.marks, "\n", "<tool_response|>")
+    messages: list[Any] = [{"role": "user", "content": "a"}]
+    asked: Any = {"model": "gemma", "tools": [TOOL]}
+    with serving([model_to_serve(own, "gemma")]) as url:
+        with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+            create = client.chat.completions.create
+            chunks = list(create(messages=messages, stream=True, **asked))
+            reply = create(messages=messages, **asked).choices[0].message
+            result = {"role": "tool", "tool_call_id": reply.tool_calls[0].id, "content": "sun"}
+            answer = create(messages=[*messages, reply, result], **asked).choices[0].message
+    deltas = [chunk.choices[0].delta for chunk in chunks]
+    (called,) = [each for delta in deltas for each in delta.tool_calls or ()]
+    assert "".join(delta.content or "" for delta in deltas) == reply.content == "Wait."
+    assert json.loads(called.function.arguments) == {"days": 3} and answer.content == "It is sunny."
