@@ -23,6 +23,7 @@ class _Slot:
         served: the model, while it is loaded.
         source: where it comes from; None for one that was given loaded, which stays.
         users: how many requests use it.
+        last_use: its place among all uses of the pool's models; 0 before the first.
         size: bytes of its weights, as far as they are known.
     """
 
@@ -30,7 +31,7 @@ class _Slot:
         self.source = model if isinstance(model, ModelSource) else None
         self.served = model if isinstance(model, ServedModel) else model.take()
         self.facts: ModelFacts = model.facts
-        self.users = 0
+        self.users = self.last_use = 0
         self.size = self.source.num_bytes if self.source is not None else 0
         if self.source is not None and self.served is not None:  # files tell not of all
             self.size = max(self.size, self.served.num_bytes)
@@ -65,7 +66,7 @@ class ModelPool:
 
     @property
     def facts(self) -> Mapping[str, ModelFacts]:
-        """Facts about each model, whether or not it is loaded."""
+        """Facts about each model, whether or not it is loaded, in the order that was given."""
         return {name: slot.facts for name, slot in self._slots.items()}
 
     def loaded(self) -> Iterator[ServedModel]:
@@ -111,7 +112,7 @@ class ModelPool:
         except BaseException:
             slot.users -= 1
             raise
-        self._slots[name] = self._slots.pop(name)  # the most recently used is last
+        slot.last_use = max(each.last_use for each in self._slots.values()) + 1
         self._loop = asyncio.get_running_loop()
         if slot.served.engine is not None:
             slot.served.engine.on_out_of_memory = self._relieve
@@ -169,7 +170,7 @@ class ModelPool:
 
     async def _unload_one(self) -> bool:
         """Unload the model that was used least recently, of those that nobody uses."""
-        for slot in self._slots.values():
+        for slot in sorted(self._slots.values(), key=lambda each: each.last_use):
             served = slot.served
             if served is not None and slot.source is not None and not slot.users:
                 slot.served = None

@@ -109,6 +109,28 @@ def test_colours_and_a_phone_s_width(open_tab: Callable[..., Tab]) -> None:
     tab.wait("!document.body.classList.contains('drawer')")
 
 
+def test_a_phone_shows_a_medium_of_a_long_name_in_full_size(
+    open_tab: Callable[..., Tab], duck_files: dict[str, Path], tmp_path: Path
+) -> None:
+    tab = open_tab(width=390, height=780)
+    path = tmp_path / "a-recording-of-a-movement-with-a-name-that-is-much-too-long.csv"
+    path.write_bytes(duck_files["imu"].read_bytes())
+    attach(tab, path)
+    ask(tab, "what movement is it?")
+    tab.click(".medium .plot-box ~ .medium-tools [aria-label$='in full size']")
+    tab.wait("!!document.querySelector('#viewer[open] .plot')")
+    wide = tab.run("[...document.querySelectorAll('#viewer *')].filter("
+                   "e => e.getBoundingClientRect().right > 391).map(e => e.tagName)")  # fmt: skip
+    assert not wide, "the button to close it stands outside"
+    assert tab.run("parseFloat(getComputedStyle(document.querySelector('.plot text')).fontSize)"
+                   " * document.querySelector('.message .plot').getBoundingClientRect().width"
+                   " / 480") > 9, "too small to read"  # fmt: skip
+    texts = tab.run("""[...document.querySelectorAll('#viewer .plot text')].map(each => {
+        const [a, b] = [each, each.closest('svg')].map(e => e.getBoundingClientRect());
+        return a.left >= b.left && a.right <= b.right; })""")
+    assert len(texts) == 16 and all(texts)
+
+
 def test_everything_works_by_keyboard_and_has_a_name(open_tab: Callable[..., Tab]) -> None:
     tab = open_tab()
     assert tab.run(f"document.activeElement.matches('{BOX}')")
@@ -179,13 +201,16 @@ def test_recordings_by_microphone_and_camera(open_tab: Callable[..., Tab]) -> No
         tab.wait("!!document.querySelector('#recorder[open] .primary')")
         if kind == "image":
             tab.wait("document.querySelector('#recorder video').videoWidth > 0")
+        if kind == "video":
+            muted = tab.run("document.querySelector('#recorder video').muted")
+            assert muted, "the loudspeaker plays what the microphone hears"
         tab.click("#recorder .primary")
         if kind != "image":
             tab.wait("document.querySelector('#recorder .clock').innerText >= '0:01'")
-            tab.click("#recorder .primary")
+            tab.click("#recorder .primary.recording")
         tab.wait(f"document.querySelectorAll('#composer .chip').length == {number + 1}")
         assert tab.run("!document.querySelector('#recorder[open]')")
-    names = tab.run("[...document.querySelectorAll('#composer .chip')].map(e => e.dataset.name)")
+    names = tab.run("[...document.querySelectorAll('#composer .chip')].map(e => e.title)")
     assert [name.rpartition(".")[2] for name in names] == ["wav", "jpg", "webm"]
     answer = ask(tab, "what is this?")
     assert answer and not tab.run("document.querySelectorAll('.state.error').length"), answer
@@ -253,6 +278,47 @@ def test_a_server_that_is_gone_is_told(browser: Browser, nano: AnyModal) -> None
         tab.wait("document.body.dataset.ready")
     answer = ask(tab, "what can you do?")
     assert "can't be reached" in answer
+
+
+def test_texts_are_copied_by_pages_that_are_not_secure_too(open_tab: Callable[..., Tab]) -> None:
+    tab = open_tab()
+    answers = [ask(tab, text) for text in ("what can you do?", "draw a small blue ball")]
+    for place, answer in enumerate(answers):
+        if place:
+            tab.run("Object.defineProperty(navigator, 'clipboard', {value: undefined}); 0")
+        tab.click(f".message:nth-child({2 * place + 2}) [aria-label='Copy the text']")
+        tab.wait("document.querySelector('.note')?.innerText.includes('Copied')")
+        tab.run(f"document.querySelector('{BOX}').focus()")
+        tab.call("Input.dispatchKeyEvent", type="keyDown", key="v", commands=["paste"])
+        tab.wait(f"document.querySelector('{BOX}').value.trim() == {json.dumps(answer)}")
+        tab.run(f"document.querySelector('{BOX}').value = ''")
+        tab.click(".note button")
+        tab.wait("!document.querySelector('.note')")
+
+
+def test_words_of_tables_stay_whole_and_scripts_run_from_their_side(
+    open_tab: Callable[..., Tab],
+) -> None:
+    tab = open_tab(width=390, height=780)
+    text = (
+        "| name | another long header | and one | and more |\n|-|-|-|-|\n| a | b | c | d |\n\nسلام"
+    )
+    lines, right, edge = tab.run(f"""import('/page/markdown.js').then(m => {{
+        const prose = document.createElement('div');
+        prose.className = 'prose';
+        prose.append(...m.markdown({json.dumps(text)}));
+        document.querySelector('#messages').append(prose);
+        const rects = element => {{
+          const range = document.createRange();
+          range.selectNodeContents(element);
+          return range.getClientRects();
+        }};
+        const last = prose.querySelector('p');
+        return [rects(prose.querySelector('th')).length, rects(last)[0].right,
+                last.getBoundingClientRect().right]; }})""")
+    assert lines == 1
+    assert abs(right - edge) < 1
+    assert tab.run("document.documentElement.scrollWidth") <= 390
 
 
 def test_texts_become_no_markup(open_tab: Callable[..., Tab]) -> None:

@@ -71,6 +71,7 @@ def test_models_make_room_for_each_other(folder: Path) -> None:
                     await pool.acquire("b")
         served = await asyncio.gather(*(pool.acquire("b") for _ in range(3)))
         assert served[0] is served[1] is served[2], "it is loaded once"
+        assert list(pool.facts) == ["a", "b", "c"], "clients take the first for the usual one"
 
     run(sources, work, memory=max(2 * size, int(2.5 * sources[0].open().num_bytes)))
 

@@ -167,7 +167,7 @@ export class Composer {
     });
     const chip = h(
       "li",
-      { class: `chip ${part.kind}`, "data-name": mediumLabel(part) },
+      { class: `chip ${part.kind}`, title: mediumLabel(part) },
       face,
       h("span", { class: "name" }, mediumLabel(part)),
       remove,

@@ -118,6 +118,27 @@ export function notify(text, isError = false) {
   if (!isError) setTimeout(() => note.remove(), 5000);
 }
 
+/** Copy a text to the clipboard, and tell of it. */
+export async function copyText(text) {
+  // Only secure pages have a clipboard's interface; a page in one's own network may be none.
+  const isCopied = await (navigator.clipboard?.writeText(text).then(
+    () => true,
+    () => false,
+  ) ?? copySelected(text));
+  notify(isCopied ? "Copied." : "The browser lets no page copy; select the text instead.", !isCopied);
+}
+
+function copySelected(text) {
+  const { activeElement } = document;
+  const area = h("textarea", { class: "hidden", readonly: true }, text);
+  document.body.append(area);
+  area.select();
+  const isCopied = document.execCommand("copy");
+  area.remove();
+  activeElement?.focus();
+  return isCopied;
+}
+
 /** Dispatches what changed to who listens: `listen(name, function)`, `tell(name, detail)`. */
 export class Topics {
   #listeners = new Map();

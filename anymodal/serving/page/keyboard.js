@@ -39,7 +39,8 @@ export function addShortcuts({ chat, composer, search, begin, settings, attach }
 }
 
 function openSearch(search) {
-  document.body.classList.add("drawer");
+  // Where the list is a drawer; elsewhere it would take the next Esc, which ends a reply.
+  if (matchMedia("(max-width: 760px)").matches) document.body.classList.add("drawer");
   search.focus();
   search.select();
 }

@@ -1,6 +1,6 @@
 /** Markdown as elements. No text becomes markup, and nothing is loaded: pictures are links here. */
 
-import { h, iconButton, notify } from "./dom.js";
+import { copyText, h, iconButton } from "./dom.js";
 
 const FENCE = /^ {0,3}(```+|~~~+)\s*([\w+-]*)/;
 const ITEM = /^(\s*)([-*+]|\d{1,9}[.)])\s+(.*)$/;
@@ -66,10 +66,7 @@ function codeBlock(lines, at, fence) {
   let end = at + 1;
   while (end < lines.length && !lines[end].trim().startsWith(fence[1])) end++;
   const text = lines.slice(at + 1, end).join("\n");
-  const copy = iconButton("copy", "Copy the code", async () => {
-    await navigator.clipboard.writeText(text);
-    notify("Copied.");
-  });
+  const copy = iconButton("copy", "Copy the code", () => copyText(text));
   const head = h("div", { class: "code-head" }, h("span", {}, fence[2] || "code"), copy);
   return [h("div", { class: "code" }, head, h("pre", { tabindex: "0" }, h("code", {}, text))), end + 1];
 }

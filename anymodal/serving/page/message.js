@@ -1,7 +1,7 @@
 /** One message of the conversation, with what can be done about it. */
 
 import { isWriting, textOf } from "./conversation.js";
-import { h, icon, iconButton, notify } from "./dom.js";
+import { copyText, h, icon, iconButton } from "./dom.js";
 import { markdown } from "./markdown.js";
 import { mediumView, progressView } from "./media.js";
 import { showMenu } from "./menu.js";
@@ -104,9 +104,7 @@ export class MessageView {
         siblings.length > 1 && this.#branches(),
         !writing &&
           text &&
-          iconButton("copy", "Copy the text", () =>
-            navigator.clipboard.writeText(text).then(() => notify("Copied.")),
-          ),
+          iconButton("copy", "Copy the text", () => copyText(text)),
         !writing &&
           message.role === "user" &&
           iconButton("edit", "Edit this message", () => actions.edit(this)),

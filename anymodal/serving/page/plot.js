@@ -4,8 +4,10 @@ import { h, svg } from "./dom.js";
 
 const WIDTH = 480;
 const PANEL = 116;
-const EDGE = { left: 44, right: 10, top: 22, bottom: 8 };
+const EDGE = { left: 52, right: 10, top: 22, bottom: 8 };
 const AXES = ["x", "y", "z"];
+/** Between the ends of two columns' names, at the size of letters that a phone has. */
+const NAME = 54;
 
 /** A plot with a legend, and the values under the pointer. */
 export function plot(table, label) {
@@ -63,7 +65,12 @@ function panel(group, times, seconds, top) {
   const legend = group.columns.map((column, place) =>
     svg(
       "text",
-      { x: EDGE.left + 122 + place * 46, y: top + 13, class: `legend ${AXES[place]}` },
+      {
+        x: WIDTH - EDGE.right - (group.columns.length - 1 - place) * NAME,
+        y: top + 13,
+        "text-anchor": "end",
+        class: `legend ${AXES[place]}`,
+      },
       column.name.slice(0, 7),
     ),
   );

@@ -35,7 +35,7 @@ function showDialog(recorder, stream, onFile) {
   const dialog = byId("recorder");
   const close = () => dialog.close();
   const face = recorder.use.video
-    ? h("video", { muted: true, autoplay: true, playsinline: true, "aria-label": "Camera" })
+    ? h("video", { autoplay: true, playsinline: true, "aria-label": "Camera" })
     : h("canvas", { width: "320", height: "80", "aria-label": "Level of the microphone", role: "img" });
   const clock = h("span", { class: "clock", role: "timer" }, recorder.kind === "image" ? "" : "0:00");
   const button = h("button", { type: "button", class: "primary" });
@@ -56,8 +56,10 @@ function showDialog(recorder, stream, onFile) {
     work.end?.();
     dialog.replaceChildren();
   };
-  if (recorder.use.video) face.srcObject = stream;
-  else work.end = drawLevel(face, stream);
+  if (recorder.use.video) {
+    face.muted = true; // as a property: the attribute of an element that is there already mutes nothing
+    face.srcObject = stream;
+  } else work.end = drawLevel(face, stream);
   take(work, (file) => {
     close();
     onFile(file);
@@ -84,7 +86,11 @@ function takeRecording({ recorder, stream, clock, button }, done) {
   const type = isSound ? "" : (TYPES.find((each) => MediaRecorder.isTypeSupported(each)) ?? "");
   const media = new MediaRecorder(stream, type ? { mimeType: type } : {});
   const pieces = [];
-  media.ondataavailable = (event) => pieces.push(event.data);
+  media.ondataavailable = (event) => {
+    if (!event.data.size) return;
+    if (!pieces.length) showRunning(); // what is stopped before a busy machine's first data is empty
+    pieces.push(event.data);
+  };
   media.onstop = async () => {
     if (!button.isConnected) return; // the dialog was closed
     const blob = new Blob(pieces, { type: media.mimeType });
@@ -95,8 +101,7 @@ function takeRecording({ recorder, stream, clock, button }, done) {
         : new File([blob], `video-${stamp()}.${suffix}`, { type: media.mimeType.split(";")[0] }),
     );
   };
-  const start = () => {
-    media.start(250);
+  const showRunning = () => {
     const began = performance.now();
     const timer = setInterval(() => {
       clock.textContent = seconds((performance.now() - began) / 1000);
@@ -105,6 +110,13 @@ function takeRecording({ recorder, stream, clock, button }, done) {
     button.replaceChildren(icon("stop"), "Stop and attach");
     button.classList.add("recording");
     button.onclick = () => media.stop();
+    button.disabled = false;
+    button.focus();
+  };
+  const start = () => {
+    media.start(250);
+    button.replaceChildren(icon("record"), "Starting");
+    button.disabled = true;
   };
   button.append(icon("record"), "Record");
   button.onclick = start;

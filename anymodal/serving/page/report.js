@@ -29,7 +29,8 @@ pre { overflow-x: auto; background: var(--surface); border: 1px solid var(--edge
 .plot text { fill: var(--faint); font-size: 10px; } .line { fill: none; stroke-width: 1.2; } .grid { stroke: var(--edge); }
 .x { stroke: var(--x); } .y { stroke: var(--y); } .z { stroke: var(--z); }
 .legend { stroke: none; } .legend.x { fill: var(--x); } .legend.y { fill: var(--y); } .legend.z { fill: var(--z); }
-.cursor { display: none; }`;
+.cursor { display: none; }
+@media (max-width: 460px) { .plot text { font-size: 13px; } }`;
 
 const escape = (text) =>
   String(text).replace(
