@@ -41,6 +41,25 @@ async function withOpenAI() {
     usage = chunk.usage ?? usage;
   }
   const image = await client.images.generate({ model: "nano", prompt: REQUEST, steps: 2 });
+  const draw = { model: "nano", messages: [{ role: "user", content: REQUEST }], steps: 2 };
+  const drawn = await client.chat.completions.create(draw);
+  const pieces = await client.chat.completions.create({ ...draw, stream: true });
+  let images = 0;
+  for await (const chunk of pieces) images += chunk.choices[0]?.delta?.images?.length ?? 0;
+  const called = await client.chat.completions.create({
+    model: "caller",
+    messages: [{ role: "user", content: "a" }],
+    tools: [{ type: "function", function: { name: "weather", parameters: { type: "object" } } }],
+  });
+  const events = new Set();
+  const answer = await client.responses.create({
+    model: "nano",
+    input: REQUEST,
+    stream: true,
+    steps: 2,
+    tools: [{ type: "image_generation" }],
+  });
+  for await (const event of answer) events.add(event.type);
   const response = await client.responses.create({ model: "nano", input: "hello" });
   const vectors = await client.embeddings.create({ model: "nano", input: [QUESTION[1]] });
   let refusal = null;
@@ -57,14 +76,19 @@ async function withOpenAI() {
     image: image.data[0].b64_json.slice(0, 12),
     response: response.output_text,
     vector: vectors.data[0].embedding.length,
+    drawn: drawn.choices[0].message.images.map((each) => each.image_url.url.slice(0, 22)),
+    images,
+    call: called.choices[0].message.tool_calls[0].function,
+    events: [...events],
     refusal,
   };
 }
 
 async function withVercel() {
-  const { generateText, streamText } = load("ai");
+  const { generateImage, generateText, jsonSchema, stepCountIs, streamText, tool } = load("ai");
   const { createOpenAICompatible } = load("@ai-sdk/openai-compatible");
-  const model = createOpenAICompatible({ name: "anymodal", baseURL, includeUsage: true })("nano");
+  const provider = createOpenAICompatible({ name: "anymodal", baseURL, includeUsage: true });
+  const model = provider("nano");
   const content = [
     { type: "text", text: "What is in this picture?" },
     { type: "image", image: picture },
@@ -74,7 +98,30 @@ async function withVercel() {
   let text = "";
   for await (const piece of stream.textStream) text += piece;
   const usage = await stream.usage;
-  return { seen: seen.text, text, usage: usage.totalTokens, finish: seen.finishReason };
+  const weather = tool({
+    description: "of a city",
+    inputSchema: jsonSchema({ type: "object", properties: { city: { type: "string" } } }),
+    execute: async ({ city }) => `sunny in ${city}`,
+  });
+  const called = await generateText({
+    model: provider("caller"),
+    prompt: "a",
+    tools: { weather },
+    stopWhen: stepCountIs(2),
+  });
+  const drawn = await generateImage({
+    model: provider.imageModel("nano"),
+    prompt: REQUEST,
+    providerOptions: { anymodal: { steps: 2 } },
+  });
+  return {
+    seen: seen.text,
+    text,
+    usage: usage.totalTokens,
+    finish: seen.finishReason,
+    results: called.steps[0].toolResults.map((each) => each.output),
+    image: drawn.images.map((each) => each.mediaType),
+  };
 }
 
 const clients = { openai: withOpenAI, vercel: withVercel };

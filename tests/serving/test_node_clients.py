@@ -17,6 +17,7 @@ from anymodal.media.base import data_uri
 from anymodal.model import AnyModal
 from anymodal.toybox.render import render_scene
 from anymodal.toybox.scene import Scene
+from tests.support.scripted import scripted_model
 from tests.support.serving import model_to_serve, serving
 
 pytestmark = pytest.mark.extended
@@ -26,7 +27,9 @@ DUCK = Scene("duck", "orange", "big", "still", "slow")
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with serving([model_to_serve(AnyModal.from_pretrained("nano"))]) as url:
+    pieces = ["<tool_call>", '{"name": "weather", "arguments": {"city": "Rome"}}', "</tool_call>"]
+    caller = model_to_serve(scripted_model(pieces), "caller")
+    with serving([model_to_serve(AnyModal.from_pretrained("nano")), caller]) as url:
         yield f"{url}/v1"
 
 
@@ -55,10 +58,14 @@ def understood(client: str, url: str) -> dict[str, Any]:
 
 def test_openai(url: str) -> None:
     answers = understood("openai", url)
-    assert answers["models"] == ["nano"]
+    assert answers["models"] == ["nano", "caller"]
     assert "duck" in answers["seen"] and answers["text"] and answers["response"]
     assert answers["usage"] > 0 and answers["vector"] > 0
     assert answers["image"].startswith("iVBORw0KGgo"), "a PNG's first bytes in base64"
+    assert answers["drawn"] == ["data:image/png;base64,"] and answers["images"] == 1
+    assert answers["call"] == {"name": "weather", "arguments": '{"city": "Rome"}'}
+    assert {"response.output_text.delta", "response.image_generation_call.completed",
+            "response.completed"} <= {*answers["events"]}  # fmt: skip
     assert answers["refusal"] == {"status": 400, "name": "BadRequestError"}
 
 
@@ -66,3 +73,4 @@ def test_vercel(url: str) -> None:
     answers = understood("vercel", url)
     assert "duck" in answers["seen"] and answers["text"]
     assert answers["finish"] == "stop" and answers["usage"] > 0
+    assert answers["results"] == ["sunny in Rome"] and answers["image"] == ["image/png"]
