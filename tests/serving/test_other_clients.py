@@ -15,16 +15,21 @@ from anymodal.media.base import data_uri
 from anymodal.model import AnyModal
 from anymodal.toybox.render import render_scene
 from anymodal.toybox.scene import Scene
+from tests.support.scripted import scripted_model
 from tests.support.serving import model_to_serve, serving
 
 DUCK = Scene("duck", "orange", "big", "still", "slow")
 BELL = Scene("bell", "red", "big", "still", "slow")
 QUICK: dict[str, Any] = {"steps": 2, "guidance": 1.0}
+TOOL: dict[str, Any] = {"type": "function", "function": {
+    "name": "weather", "description": "of a city", "parameters": {"type": "object"}}}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with serving([model_to_serve(AnyModal.from_pretrained("nano"))]) as url:
+    pieces = ["<tool_call>", '{"name": "weather", "arguments": {"city": "Rome"}}', "</tool_call>"]
+    caller = model_to_serve(scripted_model(pieces), "caller")
+    with serving([model_to_serve(AnyModal.from_pretrained("nano")), caller]) as url:
         yield f"{url}/v1"
 
 
@@ -103,6 +108,19 @@ def test_requests_as_other_programs_send_them(url: str, name: str) -> None:
         assert '"usage":{"prompt_tokens"' in answer
 
 
+def test_open_webui_asks_by_responses(url: str) -> None:
+    shown = [{"type": "input_text", "text": "what is this?"},
+             {"type": "input_image", "image_url": IMAGE["image_url"]["url"]}]  # fmt: skip
+    said = [{"type": "output_text", "text": "Hello!"}]
+    body = {"model": "nano", "stream": False, "instructions": "Be brief.", "max_output_tokens": 32,
+            "input": [{"type": "message", "role": "user",
+                       "content": [{"type": "input_text", "text": "hello"}]},
+                      {"type": "message", "role": "assistant", "content": said},
+                      {"type": "message", "role": "user", "content": shown}]}  # fmt: skip
+    items = json.loads(post(url, "/responses", body))["output"]
+    assert "duck" in items[0]["content"][0]["text"]
+
+
 def test_open_webui_makes_images(url: str) -> None:
     for size in ({"size": "auto"}, {"size": "64x64"}, {}):
         body = {"model": "nano", "prompt": "a ball", "n": 1, "response_format": "b64_json", **size}
@@ -124,6 +142,9 @@ def test_langchain(url: str) -> None:
         assert word in model.invoke([asked]).content
     told = model.bind(logprobs=True, top_logprobs=2, max_tokens=3).invoke("hello")
     assert len(told.response_metadata["logprobs"]["content"]) == 3
+    caller = langchain.ChatOpenAI(base_url=url, api_key="none", model="caller", max_retries=0)
+    (call,) = caller.bind_tools([TOOL]).invoke("hello").tool_calls
+    assert (call["name"], call["args"]) == ("weather", {"city": "Rome"})
 
 
 def test_litellm(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
