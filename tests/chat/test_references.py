@@ -73,10 +73,11 @@ def is_same(one: np.ndarray, other: np.ndarray) -> bool:
 
 def test_a_reply_points_at_what_its_picture_is_made_from() -> None:
     model = model_with(3)
-    by_number = [drawn(model, [ONE, TWO, "the first"], references={"image": n}) for n in (0, 1)]
-    assert not is_same(*by_number)
     for number, text in enumerate(("the first", "the second")):
-        assert is_same(drawn(model, [ONE, TWO, text]), by_number[number])
+        request = [ONE, TWO, text]
+        by_number = [drawn(model, request, references={"image": n}) for n in (0, 1)]
+        assert not is_same(*by_number)
+        assert is_same(drawn(model, request), by_number[number])
     alone = drawn(model, "a new one")
     assert is_same(alone, drawn(model, "a new one", references={"image": []}))
 

@@ -76,7 +76,7 @@ def test_a_decoder_on_disk_remakes_what_a_mask_tells() -> None:
     properties = {name for name, each in vars(Decoder).items() if isinstance(each, bool)}
     told = vars(deferred.decoders.get("audio")).keys() | vars(DeferredDecoder).keys()
     # Of a decoder that isn't open media are new: those that find some don't wait.
-    assert properties - told == {"can_wait", "synthesizes"}
+    assert properties - told == {"can_wait", "synthesizes", "takes_ranks"}
 
 
 def test_settings_are_checked_before_anything_is_opened() -> None:
