@@ -137,10 +137,8 @@ def _stream(
     content: Content = []
     orders: list[Order] = []
     reply = ReplyState(model.language, model.signals, prompt, choice, generator)
-    text, next_index = (
-        ReplyText(offer.fmt, tools=offer.definitions),
-        itertools.count(offer.num_media),
-    )
+    text = ReplyText(offer.fmt, tools=offer.definitions)
+    next_index = itertools.count(offer.num_media)
     with speaking(model, media_settings, seed) as speech:
         for event in generation.write_reply(reply, prompt, cache):
             if isinstance(event, TextToken):

@@ -347,7 +347,7 @@ class ChatTemplate:
         tools: Sequence[ToolDefinition],
         add_generation_prompt: bool = False,
     ) -> str:
-        """What the template writes for these very messages."""
+        """The template's text for these very messages."""
         roles = [str(message["role"]) for message in messages]
         try:
             return render_template(

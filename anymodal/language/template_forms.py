@@ -28,7 +28,7 @@ _CALL = {"id": "0" * 9, "type": "function", "function": {"name": "a", "arguments
 
 
 class TextForm(NamedTuple):
-    """What a template does to a text: cuts white space off its ends, writes it as JSON does."""
+    """A template's form of a text: cut off white space at its ends, escapes as in JSON."""
 
     trims_start: bool = False
     trims_end: bool = False

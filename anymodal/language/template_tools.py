@@ -25,7 +25,7 @@ _USER = {"role": "user", "content": "1"}
 
 
 class TemplateTools:
-    """How a chat template writes tools, calls and results.
+    """A chat template's form of tools, calls and results.
 
     Args:
         template: the template, in Jinja.

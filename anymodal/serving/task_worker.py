@@ -96,7 +96,7 @@ class TaskWorker(ABC, Generic[TaskT, WorkT]):
             self._has_garbage = True
 
     def _next(self) -> WorkT | None:
-        """What is done next; None to end."""
+        """The work that is done next; None to end."""
         if self._has_garbage and not self._has_work(REST):
             trim_heap()  # while nobody waits for it
             self._has_garbage = False

@@ -22,7 +22,7 @@ ALL = sorted(ROOT.rglob("*.yaml"))
 
 @cache
 def loaded(path: Path) -> dict[str, Any]:
-    """What a configuration says, read once for all tests."""
+    """A configuration's contents, read once for all tests."""
     return load_config(path)
 
 
